@@ -1,0 +1,498 @@
+# SPDX-License-Identifier: Apache-2.0
+# Builds Tenon and runs its tests. GNU make, one file; sources are found by
+# being there. `make help` lists the targets and the variables.
+
+TN_VERSION := $(shell sed -n 's/.*TENON_VERSION_STRING "\(.*\)".*/\1/p' \
+    include/tenon/api.h)
+# Goes up when a program built against the older library would break.
+TN_SOVERSION := 0
+
+# SAN=address,undefined or thread; TN_HOSTILE=1 makes buffers move and reads
+# come one byte at a time; WERROR=1 is what `make check` builds with. Each
+# combination has its own tree, so switching needs no clean.
+SAN ?= none
+TN_HOSTILE ?=
+WERROR ?=
+FUZZER ?=
+
+CFLAGS ?= -O2 -g
+AR ?= ar
+PKG_CONFIG ?= pkg-config
+CLANG ?= clang
+CLANG_FORMAT ?= clang-format
+PREFIX ?= /usr/local
+DESTDIR ?=
+OTP ?= 23 25 27 29
+FUZZ_SECONDS ?= 600
+JOBS ?= $(shell getconf _NPROCESSORS_ONLN 2>/dev/null || echo 2)
+
+UNAME := $(shell uname -s)
+comma := ,
+
+VARIANT := $(notdir $(firstword $(CC)))-$(subst $(comma),+,$(SAN))
+VARIANT := $(VARIANT)$(if $(TN_HOSTILE),-hostile)$(if $(FUZZER),-fuzzer)
+VARIANT := $(VARIANT)$(if $(WERROR),-werror)
+
+# As a Mix dependency everything goes where Mix says.
+BUILD := $(if $(MIX_APP_PATH),$(MIX_APP_PATH)/obj,_build)
+OUT := $(BUILD)/$(VARIANT)
+
+# Results are linked in the variant's own tree; only the plain build, of
+# whichever compiler, is then copied to priv/.
+STAGE := $(OUT)/priv
+ifeq ($(SAN)$(TN_HOSTILE)$(FUZZER)$(WERROR),none)
+PRIV := $(if $(MIX_APP_PATH),$(MIX_APP_PATH)/,)priv
+else
+PRIV := $(STAGE)
+endif
+
+# --- sources ---------------------------------------------------------------
+
+LIB_SRC := $(filter-out c_src/cli/%,$(wildcard c_src/*/*.c))
+CLI_SRC := $(wildcard c_src/cli/*.c)
+# Handler libraries: shared objects that `tenon run --load` serves. All other
+# examples are programs.
+HANDLER_SRC := $(wildcard test/examples/demo.c)
+EXAMPLE_SRC := $(filter-out $(HANDLER_SRC),$(wildcard test/examples/*.c))
+UNIT_SRC := $(wildcard test/unit/*/test_*.c)
+# Linked into every unit test; nomem.c only where the allocator is wrapped.
+SUPPORT_SRC := $(wildcard test/unit/support/*.c)
+FUZZ_SRC := $(wildcard test/fuzz/fuzz_*.c)
+LIVE_SRC := $(wildcard test/live/*.c)
+BENCH_SRC := $(wildcard test/bench/bench_*.c)
+PUBLIC_H := $(wildcard include/*.h include/*/*.h)
+
+obj = $(patsubst %.c,$(OUT)/%.o,$(1))
+bin = $(patsubst %.c,$(OUT)/%,$(1))
+
+LIB_OBJ := $(call obj,$(LIB_SRC))
+CLI_OBJ := $(call obj,$(CLI_SRC))
+NOMEM_OBJ := $(call obj,test/unit/support/nomem.c)
+SUPPORT_OBJ := $(filter-out $(NOMEM_OBJ),$(call obj,$(SUPPORT_SRC)))
+UNIT_BIN := $(call bin,$(UNIT_SRC))
+EXAMPLE_BIN := $(call bin,$(EXAMPLE_SRC))
+LIVE_BIN := $(call bin,$(LIVE_SRC))
+BENCH_BIN := $(call bin,$(BENCH_SRC))
+FUZZ_BIN := $(call bin,$(FUZZ_SRC))
+REPLAY_BIN := $(patsubst test/fuzz/fuzz_%.c,$(OUT)/test/fuzz/replay_%,$(FUZZ_SRC))
+HANDLERS := $(patsubst test/examples/%.c,handlers/%.so,$(HANDLER_SRC))
+ALL_OBJ := $(call obj,$(LIB_SRC) $(CLI_SRC) $(HANDLER_SRC) $(EXAMPLE_SRC) \
+    $(UNIT_SRC) $(SUPPORT_SRC) $(FUZZ_SRC) $(LIVE_SRC) $(BENCH_SRC) \
+    test/fuzz/replay_main.c)
+
+RESULTS := $(if $(LIB_SRC),lib/libtenon.a lib/libtenon.so) \
+    $(if $(CLI_SRC),bin/tenon) $(HANDLERS)
+
+# --- what the machine has --------------------------------------------------
+
+# These goals compile nothing themselves, so they ask the machine nothing.
+LIGHT := help clean format setup demo check check-% fuzz
+NEEDS_PROBE := $(filter-out $(LIGHT),$(or $(MAKECMDGOALS),all))
+NEEDS_CMOCKA := $(filter test programs unit valgrind $(UNIT_BIN),$(MAKECMDGOALS))
+
+ifneq ($(NEEDS_PROBE),)
+
+has = $(shell command -v $(firstword $(1)) 2>/dev/null)
+has_header = $(shell printf '%s\n' $(patsubst %,'\#include <%>',$(1)) | \
+    $(CC) $(CPPFLAGS) $(TN_BREW) -E -x c - >/dev/null 2>&1 && echo yes)
+pkg = $(shell $(PKG_CONFIG) $(1) 2>/dev/null)
+MISSING :=
+need = $(if $(1),,$(eval MISSING += "tenon: $(2)"))
+
+ifeq ($(UNAME),Darwin)
+# Homebrew keeps these off the default paths.
+BREW := $(shell brew --prefix 2>/dev/null)
+TN_BREW := $(if $(BREW),-isystem $(BREW)/include)
+TN_BREW_LIBS := $(if $(BREW),-L$(BREW)/lib)
+export PKG_CONFIG_PATH := $(BREW)/opt/openssl@3/lib/pkgconfig:$(PKG_CONFIG_PATH)
+endif
+
+$(call need,$(call has,$(CC)),C compiler '$(CC)' not found: install gcc \
+(Debian/Ubuntu) or the Xcode command line tools (macOS))
+
+# ei: the erl_interface application of the installed erl, or what an OTP built
+# from source keeps under its root.
+ifneq ($(and $(ERL_EI_INCLUDE_DIR),$(ERL_EI_LIBDIR)),)
+EI_INCLUDE := $(ERL_EI_INCLUDE_DIR)
+EI_LIBDIR := $(ERL_EI_LIBDIR)
+else
+EI_ROOTS := $(shell erl -noshell -boot no_dot_erlang -eval 'case \
+    code:lib_dir(erl_interface) of {error,_} -> ok; D -> io:put_chars(D) end, \
+    io:put_chars([" ", code:root_dir(), "/usr"]), halt().' 2>/dev/null)
+EI_INCLUDE := $(or $(ERL_EI_INCLUDE_DIR),$(patsubst %/ei.h,%,\
+    $(firstword $(wildcard $(EI_ROOTS:%=%/include/ei.h)))))
+EI_LIBDIR := $(or $(ERL_EI_LIBDIR),$(patsubst %/libei.a,%,\
+    $(firstword $(wildcard $(EI_ROOTS:%=%/lib/libei.a)))))
+endif
+EI_HINT := install erlang-dev (Debian/Ubuntu) or erlang (brew)
+$(call need,$(wildcard $(EI_INCLUDE)/ei.h),ei.h not found: \
+$(EI_HINT)$(comma) or set ERL_EI_INCLUDE_DIR)
+$(call need,$(wildcard $(EI_LIBDIR)/libei.a),libei.a not found: \
+$(EI_HINT)$(comma) or set ERL_EI_LIBDIR)
+
+ifeq ($(call has,$(PKG_CONFIG)),)
+$(call need,,pkg-config not found: install pkg-config (Debian/Ubuntu) or \
+pkgconf (brew))
+else
+UV_LIBS := $(call pkg,--libs 'libuv >= 1.40')
+SSL_LIBS := $(call pkg,--libs 'libcrypto >= 3')
+DEP_CFLAGS := $(patsubst -I%,-isystem %,$(call pkg,--cflags libuv libcrypto))
+$(call need,$(UV_LIBS),libuv 1.40 or newer not found: install libuv1-dev \
+(Debian/Ubuntu) or libuv (brew))
+$(call need,$(SSL_LIBS),libcrypto 3 or newer not found: install libssl-dev \
+(Debian/Ubuntu) or openssl@3 (brew))
+endif
+ifneq ($(call has,$(CC)),)
+$(call need,$(call has_header,uthash.h),uthash.h not found: install \
+uthash-dev (Debian/Ubuntu) or uthash (brew))
+ifneq ($(NEEDS_CMOCKA),)
+$(call need,$(call has_header,stdarg.h stddef.h stdint.h setjmp.h cmocka.h),\
+cmocka.h not found: install libcmocka-dev (Debian/Ubuntu) or cmocka (brew))
+endif
+endif
+
+ifneq ($(MISSING),)
+$(shell printf '%s\n' $(MISSING) >&2)
+$(error tenon: cannot build until these are installed; `sh test/setup` does it)
+endif
+endif # NEEDS_PROBE
+
+# --- flags -----------------------------------------------------------------
+
+TN_CPPFLAGS := -D_GNU_SOURCE -Iinclude
+LIB_CPPFLAGS := -Ic_src -isystem $(EI_INCLUDE) $(DEP_CFLAGS) $(TN_BREW)
+TN_CFLAGS := -std=c11 -fPIC -fvisibility=hidden -pthread -Wall -Wextra \
+    -Wpedantic -Wshadow -Wconversion -Wundef -Wvla -Wformat=2 \
+    -Wstrict-prototypes -Wmissing-prototypes
+TN_LDFLAGS := -pthread
+ifneq ($(SAN),none)
+SAN_FLAGS := -fsanitize=$(SAN) -fno-sanitize-recover=all -fno-omit-frame-pointer
+endif
+ifneq ($(FUZZER),)
+SAN_FLAGS += -fsanitize=fuzzer-no-link
+endif
+TN_CFLAGS += $(SAN_FLAGS) $(if $(WERROR),-Werror)
+TN_LDFLAGS += $(SAN_FLAGS)
+TN_CPPFLAGS += $(if $(TN_HOSTILE),-DTN_HOSTILE=1)
+TN_LIBS := $(EI_LIBDIR)/libei.a $(TN_BREW_LIBS) $(UV_LIBS) $(SSL_LIBS) -lm -pthread
+
+# ei's and our internal symbols stay inside; a handler library that `tenon`
+# loads finds every tenon_ function in the program itself, also those that
+# the program does not call.
+LIB_A := $(STAGE)/lib/libtenon.a
+LIB_SO := $(STAGE)/lib/libtenon.so
+SONAME := libtenon.so.$(TN_SOVERSION)
+ifeq ($(UNAME),Darwin)
+SO_LDFLAGS := -dynamiclib -install_name @rpath/$(SONAME) \
+    -Wl,-exported_symbol,'_tenon_*'
+HOST_LDFLAGS := -Wl,-exported_symbol,'_tenon_*'
+PLUGIN_LDFLAGS := -bundle -undefined dynamic_lookup
+WHOLE_LIB := -Wl,-force_load,$(LIB_A)
+else
+SO_LDFLAGS := -shared -Wl,-soname,$(SONAME) -Wl,--exclude-libs,ALL \
+    -Wl,--version-script,$(OUT)/exports.map
+HOST_LDFLAGS := -Wl,--exclude-libs,libei.a -Wl,--dynamic-list,$(OUT)/exports.dyn
+PLUGIN_LDFLAGS := -shared
+WHOLE_LIB := -Wl,--whole-archive $(LIB_A) -Wl,--no-whole-archive
+endif
+
+# V=1 shows whole commands.
+V ?=
+Q := $(if $(V),,@)
+say = $(if $(V),,@echo "  $@")
+link = $(CC) $(TN_CFLAGS) $(CFLAGS) $(TN_LDFLAGS)
+
+# --- build -----------------------------------------------------------------
+
+.PHONY: all
+.DEFAULT_GOAL := all
+all: $(RESULTS:%=$(PRIV)/%)
+
+.SUFFIXES:
+.SECONDARY:
+.DELETE_ON_ERROR:
+
+# Rewritten only when the flags differ, so that a new CFLAGS rebuilds.
+FLAGS_NOW := $(CC) $(TN_CPPFLAGS) $(LIB_CPPFLAGS) $(CPPFLAGS) $(TN_CFLAGS) \
+    $(CFLAGS) $(LDFLAGS)
+ifneq ($(NEEDS_PROBE),)
+ifneq ($(strip $(FLAGS_NOW)),$(strip $(file <$(OUT)/flags)))
+$(shell mkdir -p $(OUT))
+$(file >$(OUT)/flags,$(strip $(FLAGS_NOW)))
+endif
+endif
+
+# Examples, handlers and live tests see what a user sees; the command sees
+# besides that only itself.
+INSIDE := $(OUT)/test/unit/% $(OUT)/test/fuzz/% $(OUT)/test/bench/%
+$(filter $(INSIDE),$(ALL_OBJ)): TN_CPPFLAGS += $(LIB_CPPFLAGS) -Itest
+$(LIB_OBJ): TN_CPPFLAGS += $(LIB_CPPFLAGS)
+$(CLI_OBJ): TN_CPPFLAGS += -Ic_src
+$(OUT)/test/examples/%.o: TN_CPPFLAGS += $(DEP_CFLAGS)
+
+$(OUT)/%.o: %.c Makefile $(OUT)/flags
+	@mkdir -p $(@D)
+	$(say)
+	$(Q)$(CC) $(TN_CPPFLAGS) $(CPPFLAGS) $(TN_CFLAGS) $(CFLAGS) -MMD -MP -c -o $@ $<
+
+$(OUT)/exports.map: Makefile
+	@mkdir -p $(@D)
+	@echo '{ global: tenon_*; local: *; };' >$@
+
+$(OUT)/exports.dyn: Makefile
+	@mkdir -p $(@D)
+	@echo '{ tenon_*; };' >$@
+
+$(LIB_A): $(LIB_OBJ)
+	@mkdir -p $(@D)
+	$(say)
+	@rm -f $@
+	$(Q)$(AR) rcs $@ $^
+
+$(LIB_SO): $(LIB_OBJ) $(OUT)/exports.map
+	@mkdir -p $(@D)
+	$(say)
+	$(Q)$(link) $(SO_LDFLAGS) -o $@ $(LIB_OBJ) $(TN_LIBS) $(LDFLAGS)
+	@ln -sf $(@F) $(@D)/$(SONAME)
+
+$(STAGE)/bin/tenon: $(CLI_OBJ) $(LIB_A) $(OUT)/exports.dyn
+	@mkdir -p $(@D)
+	$(say)
+	$(Q)$(link) $(HOST_LDFLAGS) -o $@ $(CLI_OBJ) $(WHOLE_LIB) $(TN_LIBS) $(LDFLAGS)
+
+$(STAGE)/handlers/%.so: $(OUT)/test/examples/%.o
+	@mkdir -p $(@D)
+	$(say)
+	$(Q)$(link) $(PLUGIN_LDFLAGS) -o $@ $< $(SSL_LIBS) $(LDFLAGS)
+
+ifneq ($(PRIV),$(STAGE))
+# By content, because another compiler's result may be younger than ours.
+.PHONY: force
+$(PRIV)/%: $(STAGE)/% force
+	@cmp -s $< $@ || { mkdir -p $(@D) && install -m 755 $< $@ && \
+	    echo "$@ <- $<"; }
+	@case $@ in *.so) test $(@F) != libtenon.so || \
+	    ln -sf $(@F) $(@D)/$(SONAME);; esac
+endif
+
+-include $(ALL_OBJ:.o=.d)
+
+# --- test programs ---------------------------------------------------------
+
+# A unit test named *_nomem makes every allocation of a scenario fail in turn,
+# also those inside ei, by wrapping the allocator at link time.
+NOMEM_LDFLAGS := $(foreach f,malloc calloc realloc strdup,-Wl,--wrap=$(f))
+$(filter %_nomem,$(UNIT_BIN)): TEST_EXTRA = $(NOMEM_LDFLAGS) $(NOMEM_OBJ)
+$(filter %_nomem,$(UNIT_BIN)): $(NOMEM_OBJ)
+$(OUT)/test/unit/%: $(OUT)/test/unit/%.o $(SUPPORT_OBJ) $(LIB_A)
+	$(say)
+	$(Q)$(link) -o $@ $< $(TEST_EXTRA) $(SUPPORT_OBJ) $(LIB_A) $(TN_LIBS) -lcmocka \
+	    $(LDFLAGS)
+
+# Tests of the command see all of it but its main.
+CLI_PARTS := $(filter-out %/cli/main.o,$(CLI_OBJ))
+$(filter $(OUT)/test/unit/cli/%,$(UNIT_BIN)): TEST_EXTRA += $(CLI_PARTS)
+$(filter $(OUT)/test/unit/cli/%,$(UNIT_BIN)): $(CLI_PARTS)
+
+$(OUT)/test/examples/%: $(OUT)/test/examples/%.o $(LIB_A)
+	$(say)
+	$(Q)$(link) -o $@ $< $(LIB_A) $(TN_LIBS) $(LDFLAGS)
+
+$(OUT)/test/live/%: $(OUT)/test/live/%.o $(LIB_SO)
+	$(say)
+	$(Q)$(link) -o $@ $< -L$(STAGE)/lib -ltenon \
+	    -Wl,-rpath,$(abspath $(STAGE)/lib) $(LDFLAGS)
+
+$(OUT)/test/bench/%: $(OUT)/test/bench/%.o $(LIB_A)
+	$(say)
+	$(Q)$(link) -o $@ $< $(LIB_A) $(TN_LIBS) $(LDFLAGS)
+
+$(OUT)/test/fuzz/replay_%: $(OUT)/test/fuzz/fuzz_%.o \
+    $(OUT)/test/fuzz/replay_main.o $(LIB_A)
+	$(say)
+	$(Q)$(link) -o $@ $< $(OUT)/test/fuzz/replay_main.o $(LIB_A) $(TN_LIBS) $(LDFLAGS)
+
+$(OUT)/test/fuzz/fuzz_%: $(OUT)/test/fuzz/fuzz_%.o $(LIB_A)
+	$(say)
+	$(Q)$(link) -fsanitize=fuzzer -o $@ $< $(LIB_A) $(TN_LIBS) $(LDFLAGS)
+
+# --- test, each for the variant at hand --------------------------------------
+
+ASAN_OPTIONS ?= detect_stack_use_after_return=1:strict_string_checks=1
+UBSAN_OPTIONS ?= print_stacktrace=1
+TSAN_OPTIONS ?= halt_on_error=1:second_deadlock_stack=1
+VALGRIND ?= valgrind -q --error-exitcode=99 --leak-check=full \
+    --show-leak-kinds=definite,indirect --errors-for-leak-kinds=definite,indirect
+export ASAN_OPTIONS UBSAN_OPTIONS TSAN_OPTIONS
+
+.PHONY: programs unit valgrind examples replay live elixir test bench
+# Everything that compiles, and nothing run.
+programs: all $(UNIT_BIN) $(EXAMPLE_BIN) $(REPLAY_BIN) $(LIVE_BIN) $(BENCH_BIN)
+
+unit: $(UNIT_BIN)
+	@sh test/run-each $(UNIT_BIN)
+
+# Without those that fail each allocation, some thousand runs each: they are
+# run under the address sanitizer, which finds the same.
+PLAIN_UNIT_BIN := $(filter-out %_nomem,$(UNIT_BIN))
+valgrind: $(PLAIN_UNIT_BIN)
+	@TN_RUNNER="$(VALGRIND)" TN_TEST_SECONDS=300 \
+	    sh test/run-each $(PLAIN_UNIT_BIN)
+
+examples: all $(EXAMPLE_BIN)
+	@TENON_BIN=$(PRIV)/bin/tenon sh test/run-each $(EXAMPLE_BIN)
+
+replay: $(REPLAY_BIN)
+	@sh test/replay $(REPLAY_BIN)
+
+live: $(LIVE_BIN)
+
+# What the ExUnit suite is to drive.
+SUBJECT = TENON_BIN=$(abspath $(PRIV)/bin/tenon) \
+    TENON_DEMO_SO=$(abspath $(PRIV)/handlers/demo.so) \
+    TENON_LIVE_DIR=$(if $(LIVE_BIN),$(abspath $(OUT)/test/live)) \
+    TENON_SAN=$(filter-out none,$(SAN))
+# A sanitizer reports into a file: a test that kills the node would not see it.
+REPORTS := $(abspath $(OUT)/reports)
+elixir: all live
+	@rm -rf $(REPORTS) && mkdir -p $(REPORTS)
+	@$(SUBJECT) ASAN_OPTIONS=$(ASAN_OPTIONS):log_path=$(REPORTS)/asan \
+	    UBSAN_OPTIONS=$(UBSAN_OPTIONS):log_path=$(REPORTS)/ubsan \
+	    TSAN_OPTIONS=$(TSAN_OPTIONS):log_path=$(REPORTS)/tsan sh test/elixir; \
+	    rc=$$?; ! cat $(REPORTS)/* 2>/dev/null && exit $$rc
+
+test: unit examples replay elixir
+
+bench: all $(BENCH_BIN)
+	@for b in $(BENCH_BIN); do $$b || exit 1; done
+	@for b in $(wildcard test/bench/bench_*.sh); do \
+	    $(SUBJECT) sh $$b || exit 1; done
+
+fuzzers: $(FUZZ_BIN)
+	@sh test/fuzz/run $(FUZZ_SECONDS) $(JOBS) $(FUZZ_BIN)
+
+fuzz:
+	@$(MAKE) --no-print-directory -j$(JOBS) CC=$(CLANG) SAN=address,undefined \
+	    FUZZER=1 fuzzers
+
+# --- check: all of the above, in every variant, warnings being errors ---------
+
+# One stage each; test/check runs them all and says how long each took.
+strict = $(MAKE) --no-print-directory WERROR=1 $(1)
+built = $(call strict,-j$(JOBS) $(1) programs) && $(call strict,$(1) $(2))
+CXX ?= c++
+
+.PHONY: check headers exports exports-list
+check:
+	@MAKE="$(MAKE)" OTP="$(OTP)" sh test/check
+
+headers:
+	@CC="$(CC)" CXX="$(CXX)" INTERNAL_FLAGS="-isystem $(EI_INCLUDE) \
+	    $(DEP_CFLAGS) $(TN_BREW)" sh test/check-headers
+
+exports: all
+	@sh test/check-exports $(STAGE)
+
+exports-list: all
+	@sh test/check-exports --write $(STAGE)
+
+.PHONY: check-format check-includes check-readme check-headers check-build \
+    check-exports check-install check-unit check-clang check-san check-tsan \
+    check-hostile check-valgrind check-fuzz check-elixir check-elixir-san \
+    check-elixir-tsan check-otp check-demo
+check-format:
+	@CLANG_FORMAT="$(CLANG_FORMAT)" sh test/check-format
+check-includes:
+	@sh test/check-includes
+check-readme:
+	@sh test/check-readme
+check-headers:
+	@$(call strict,headers)
+check-build:
+	@$(call strict,-j$(JOBS) programs)
+check-exports:
+	@$(call strict,-j$(JOBS) exports)
+check-install: check-build
+	@MAKE="$(MAKE)" CC="$(CC)" CXX="$(CXX)" PKG_CONFIG="$(PKG_CONFIG)" \
+	    sh test/check-install WERROR=1
+check-unit:
+	@$(call built,,unit examples)
+check-clang:
+	@$(call built,CC=$(CLANG),unit examples)
+check-san:
+	@$(call built,SAN=address$(comma)undefined,unit examples)
+check-fuzz:
+	@$(call built,SAN=address$(comma)undefined,replay)
+# Without a sanitizer: a frame that comes byte by byte is slow enough.
+check-hostile:
+	@export TN_TEST_SECONDS=180; $(call built,TN_HOSTILE=1,unit replay)
+check-tsan:
+	@$(call built,SAN=thread,unit examples)
+check-valgrind:
+	@$(call built,,valgrind)
+check-elixir:
+	@export TENON_STRICT=1; $(call built,,elixir)
+check-elixir-san:
+	@$(call built,SAN=address$(comma)undefined,elixir)
+check-elixir-tsan:
+	@$(call built,SAN=thread,elixir)
+# OTP=host: the installed one was enough.
+check-otp: check-build
+	@for r in $(filter-out host,$(OTP)); do \
+	    echo "== OTP $$r"; \
+	    $(call strict,-s OTP_RELEASE=$$r elixir-otp) || exit 1; done
+check-demo:
+	@$(MAKE) --no-print-directory demo
+
+.PHONY: elixir-otp fuzzers fuzz
+elixir-otp: all live
+	@TENON_STRICT=1 $(SUBJECT) sh test/otp-matrix run $(OTP_RELEASE) -- \
+	    sh test/elixir
+
+# --- install -------------------------------------------------------------------
+
+.PHONY: install
+LIBDIR ?= $(PREFIX)/lib
+DEST = $(DESTDIR)$(PREFIX)
+DESTLIB = $(DESTDIR)$(LIBDIR)
+SO_FULL := libtenon.so.$(TN_VERSION)
+install: all
+	mkdir -p $(DEST)/bin $(DESTLIB)/pkgconfig $(DEST)/include/tenon
+	install -m 755 $(PRIV)/bin/tenon $(DEST)/bin/tenon
+	install -m 644 $(PRIV)/lib/libtenon.a $(DESTLIB)/libtenon.a
+	install -m 755 $(PRIV)/lib/libtenon.so $(DESTLIB)/$(SO_FULL)
+	ln -sf $(SO_FULL) $(DESTLIB)/$(SONAME)
+	ln -sf $(SONAME) $(DESTLIB)/libtenon.so
+	install -m 644 include/tenon.h $(DEST)/include/tenon.h
+	install -m 644 $(wildcard include/tenon/*.h) $(DEST)/include/tenon/
+	printf '%s\n' 'prefix=$(PREFIX)' 'libdir=$(LIBDIR)' \
+	    'includedir=$${prefix}/include' '' 'Name: tenon' \
+	    'Description: A C process as a node of an Erlang or Elixir cluster' \
+	    'Version: $(TN_VERSION)' 'Cflags: -I$${includedir}' \
+	    'Libs: -L$${libdir} -ltenon' \
+	    'Libs.private: -L$(EI_LIBDIR) -lei $(strip $(UV_LIBS) $(SSL_LIBS)) -lm -pthread' \
+	    >$(DESTLIB)/pkgconfig/tenon.pc
+
+# --- the rest ----------------------------------------------------------------
+
+.PHONY: setup demo format clean help
+setup:
+	sh test/setup
+
+demo:
+	sh test/setup demo
+	$(MAKE) -j$(JOBS) all
+	sh test/demo
+
+format:
+	sh test/check-format --write
+
+clean:
+	rm -rf _build priv/bin priv/lib priv/handlers elixir_harness/_build
+
+help:
+	@echo 'all test check fuzz bench format install clean demo setup'
+	@echo 'unit examples replay valgrind elixir live programs (this variant)'
+	@echo 'CC= CFLAGS= LDFLAGS= SAN=address,undefined|thread TN_HOSTILE=1'
+	@echo 'OTP="23 25 27 29"|host (check)  FUZZ_SECONDS= (fuzz)'
+	@echo 'PREFIX= DESTDIR= (install)  ERL_EI_INCLUDE_DIR= ERL_EI_LIBDIR='

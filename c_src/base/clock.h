@@ -1,0 +1,17 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* The two clocks: one for waiting, one for telling the time. */
+#ifndef TN_BASE_CLOCK_H
+#define TN_BASE_CLOCK_H
+
+#include <stdint.h>
+
+/* Time since an unstated moment; never goes back. For deadlines.
+ * Threads: any. Blocks: no. */
+uint64_t tn_now_ns(void);
+uint64_t tn_now_ms(void);
+
+/* Nanoseconds since 1970-01-01 UTC; may jump. For logs and messages.
+ * Threads: any. Blocks: no. */
+int64_t tn_wall_ns(void);
+
+#endif

@@ -1,0 +1,90 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* tenon run: a node in the foreground, with its handler libraries. */
+#include <signal.h>
+#ifdef __linux__
+#include <malloc.h>
+#endif
+
+#include "cli/client.h"
+#include "cli/commands.h"
+#include "cli/connector.h"
+#include "cli/library.h"
+
+/* From here on memory comes from the system and goes back to it. */
+#define LARGE_BYTES (256 * 1024)
+
+/* With an arena for each of many threads glibc keeps several times the memory
+ * that a node needs; and after one large buffer it keeps the next ones. */
+static void keep_memory_small(void)
+{
+#ifdef M_ARENA_MAX
+    mallopt(M_ARENA_MAX, 2);
+    mallopt(M_MMAP_THRESHOLD, LARGE_BYTES);
+    mallopt(M_TRIM_THRESHOLD, LARGE_BYTES);
+#endif
+}
+
+static void log_ready(tenon_node *node)
+{
+    char port[8];
+
+    snprintf(port, sizeof port, "%u", (unsigned)tenon_node_port(node));
+    tenon_node_log(node, TENON_LOG_INFO, "ready", "node", tenon_node_name(node),
+                   "port", port, NULL);
+}
+
+/* Handlers first, so that whoever is connected finds them. */
+static bool serve(tenon_node *node,
+                  const struct cli_settings *settings,
+                  struct cli_library *libraries,
+                  struct cli_connector *connectors)
+{
+    tenon_error err = { 0 };
+
+    for (size_t i = 0; i < settings->load.count; i++) {
+        if (cli_library_load(&libraries[i], node, settings->load.at[i], &err) !=
+            TENON_OK) {
+            cli_complain("%s", err.text);
+            return false;
+        }
+    }
+    log_ready(node);
+    for (size_t i = 0; i < settings->connect.count; i++) {
+        if (cli_connector_start(&connectors[i], node, settings->connect.at[i],
+                                &err) != TENON_OK) {
+            cli_complain("%s", err.text);
+            return false;
+        }
+    }
+    return true;
+}
+
+int cli_run(const struct cli_settings *settings)
+{
+    static struct cli_library libraries[CLI_LIST_MAX];
+    static struct cli_connector connectors[CLI_LIST_MAX];
+    tenon_node_config config;
+    tenon_error err = { 0 };
+    int status = CLI_FAILED;
+
+    keep_memory_small();
+    /* A reader of our events that goes away must not end the node. */
+    signal(SIGPIPE, SIG_IGN);
+    cli_fill_config(settings, &config);
+    config.err = &err;
+    tenon_node *node = tenon_node_start(&config);
+
+    if (node == NULL) {
+        cli_complain("%s", err.text);
+        return CLI_FAILED;
+    }
+    if (serve(node, settings, libraries, connectors)) {
+        status = tenon_node_run(node);
+    } else {
+        tenon_node_stop(node);
+    }
+    for (size_t i = settings->load.count; i-- > 0;) {
+        cli_library_unload(&libraries[i]);
+    }
+    return status;
+}

@@ -1,0 +1,127 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* Counted receive blocks and their pool. */
+#include "dist/block.h"
+
+#include <stdlib.h>
+#include <string.h>
+#include <uv.h>
+
+struct tn_block_pool {
+    uv_mutex_t lock;       /* guards all below */
+    struct tn_block *free; /* blocks of standard size */
+    unsigned kept;         /* length of that list */
+    size_t users;          /* blocks that are out, and the owner */
+};
+
+struct tn_block_pool *tn_block_pool_new(void)
+{
+    struct tn_block_pool *pool = calloc(1, sizeof *pool);
+
+    if (pool == NULL) {
+        return NULL;
+    }
+    if (uv_mutex_init(&pool->lock) != 0) {
+        free(pool);
+        return NULL;
+    }
+    pool->users = 1;
+    return pool;
+}
+
+static void free_pool(struct tn_block_pool *pool)
+{
+    while (pool->free != NULL) {
+        struct tn_block *block = pool->free;
+
+        pool->free = block->next;
+        free(block);
+    }
+    uv_mutex_destroy(&pool->lock);
+    free(pool);
+}
+
+void tn_block_pool_free(struct tn_block_pool *pool)
+{
+    if (pool == NULL) {
+        return;
+    }
+    uv_mutex_lock(&pool->lock);
+    bool last = --pool->users == 0;
+
+    uv_mutex_unlock(&pool->lock);
+    if (last) {
+        free_pool(pool);
+    }
+}
+
+/* A kept block, or NULL; counts the new user either way. */
+static struct tn_block *take_kept(struct tn_block_pool *pool, size_t cap)
+{
+    struct tn_block *block = NULL;
+
+    uv_mutex_lock(&pool->lock);
+    if (cap <= TN_BLOCK_BYTES && pool->free != NULL) {
+        block = pool->free;
+        pool->free = block->next;
+        pool->kept--;
+    }
+    pool->users++;
+    uv_mutex_unlock(&pool->lock);
+    return block;
+}
+
+struct tn_block *tn_block_new(struct tn_block_pool *pool, size_t cap)
+{
+    struct tn_block *block = take_kept(pool, cap);
+
+    if (block == NULL) {
+        if (cap < TN_BLOCK_BYTES) {
+            cap = TN_BLOCK_BYTES;
+        }
+        block = malloc(sizeof *block + cap);
+        if (block == NULL) {
+            tn_block_pool_free(pool);
+            return NULL;
+        }
+        block->pool = pool;
+        block->cap = cap;
+    }
+    atomic_init(&block->refs, 1);
+    block->next = NULL;
+    return block;
+}
+
+/* Keeps the block for the next reader; false when there is no place. */
+static bool keep(struct tn_block_pool *pool, struct tn_block *block)
+{
+    bool kept = false;
+
+#ifdef TN_HOSTILE
+    /* Views into a block that was given back are to be noticed. */
+    memset(block->bytes, 0xdd, block->cap);
+    return false;
+#endif
+    uv_mutex_lock(&pool->lock);
+    if (block->cap == TN_BLOCK_BYTES && pool->kept < TN_BLOCKS_KEPT) {
+        block->next = pool->free;
+        pool->free = block;
+        pool->kept++;
+        kept = true;
+    }
+    uv_mutex_unlock(&pool->lock);
+    return kept;
+}
+
+void tn_block_release(tn_block *block)
+{
+    if (block == NULL ||
+        atomic_fetch_sub_explicit(&block->refs, 1, memory_order_acq_rel) != 1) {
+        return;
+    }
+    struct tn_block_pool *pool = block->pool;
+
+    if (!keep(pool, block)) {
+        free(block);
+    }
+    tn_block_pool_free(pool);
+}

@@ -1,0 +1,50 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* Receive memory: counted blocks, so that a message can stay where it was
+ * read. A few of standard size are kept for the next reader. */
+#ifndef TN_DIST_BLOCK_H
+#define TN_DIST_BLOCK_H
+
+#include <stdatomic.h>
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+
+#include "dist/conn.h"
+
+/* Standard size of a block's bytes, and how many free ones are kept. */
+#define TN_BLOCK_BYTES (64u * 1024u)
+#define TN_BLOCKS_KEPT 8u
+
+struct tn_block_pool;
+
+struct tn_block {
+    atomic_uint refs;
+    struct tn_block_pool *pool; /* counted */
+    struct tn_block *next;      /* in the pool's list; guarded by its lock */
+    size_t cap;
+    uint8_t bytes[];
+};
+
+/* NULL when out of memory. Threads: any, for all of these. */
+struct tn_block_pool *tn_block_pool_new(void);
+/* The memory goes when the last block has come back. NULL is fine. */
+void tn_block_pool_free(struct tn_block_pool *pool);
+
+/* A block with one reference and room for at least `cap` bytes; NULL when out
+ * of memory. */
+struct tn_block *tn_block_new(struct tn_block_pool *pool, size_t cap);
+
+static inline struct tn_block *tn_block_ref(struct tn_block *block)
+{
+    atomic_fetch_add_explicit(&block->refs, 1, memory_order_relaxed);
+    return block;
+}
+
+/* True when nobody else holds the block. Only its reader adds references, so
+ * that for the reader the answer stays true. */
+static inline bool tn_block_is_mine(struct tn_block *block)
+{
+    return atomic_load_explicit(&block->refs, memory_order_acquire) == 1;
+}
+
+#endif

@@ -1,0 +1,203 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* Connections to other nodes: sockets, set-up, frames in, frames out, ticks.
+ * Knows no processes: what a signal means is its owner's business. */
+#ifndef TN_DIST_CONN_H
+#define TN_DIST_CONN_H
+
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+#include <uv.h>
+
+#include <tenon/error.h>
+
+#include "dist/handshake.h"
+#include "dist/signal.h"
+
+struct tn_log;
+
+typedef struct tn_dist tn_dist;   /* what all connections of a node share */
+typedef struct tn_conn tn_conn;   /* one connection; counted references */
+typedef struct tn_block tn_block; /* receive memory; counted references */
+
+/* What the owner of the connections is told. All are called on the loop
+ * thread; none may block. NULL is fine for on_batch_end and on_closed. A
+ * `tn_conn` is borrowed until the callback returns: keep it with
+ * tn_conn_ref. tn_conn_connect, _close, _send, _flush may be called from all
+ * of them.
+ *
+ * Order for one connection: [on_hello [on_authenticated]] or [on_alive], then
+ * [on_up, then on_signal and on_batch_end any number of times], then on_down.
+ */
+struct tn_conn_events {
+    /* Acceptor: the peer says it is `peer` (not yet authenticated). Returns
+     * the status to answer. */
+    enum tn_status (*on_hello)(void *user, tn_conn *conn, const char *peer);
+    /* Initiator: the peer still holds a connection to our name. True replaces
+     * it, false gives this attempt up. */
+    bool (*on_alive)(void *user, tn_conn *conn);
+    /* Acceptor: the peer knows the cookie; the handshake is not over. Take an
+     * older connection to that name down here, by tn_conn_close: its on_down
+     * is called before the ack goes out and before this one's on_up. */
+    void (*on_authenticated)(void *user, tn_conn *conn);
+    /* The handshake is over: tn_conn_send works from here on. */
+    void (*on_up)(void *user, tn_conn *conn);
+    /* One control message; the views are borrowed until return, or as long as
+     * the block that tn_conn_hold gives. */
+    void (*on_signal)(void *user,
+                      tn_conn *conn,
+                      const struct tn_signal *signal);
+    /* The frames of one read have been delivered: flush replies here. */
+    void (*on_batch_end)(void *user, tn_conn *conn);
+    /* Exactly once for each connection that the owner has heard of (by
+     * tn_conn_connect or on_hello), its last event. Called from the loop
+     * itself, never inside another call into this part. */
+    void (*on_down)(void *user,
+                    tn_conn *conn,
+                    const tenon_error *why,
+                    bool was_up);
+    /* After tn_dist_free: nothing of it is left in the loop. */
+    void (*on_closed)(void *user);
+};
+
+#define TN_SETUP_TIMEOUT_MS_DEFAULT 7000u
+#define TN_TICKTIME_MS_DEFAULT 60000u
+#define TN_OUT_MAX_BYTES_DEFAULT (64u * 1024u * 1024u)
+#define TN_CONNS_MAX_DEFAULT 1024u
+#define TN_HANDSHAKES_MAX_DEFAULT 64u
+
+/* Zero means the default, where one is named. */
+struct tn_dist_config {
+    uv_loop_t *loop;    /* borrowed until on_closed */
+    const char *name;   /* copied; full node name */
+    const char *cookie; /* copied */
+    uint32_t creation;
+    uint64_t flags;            /* TN_FLAGS_OURS */
+    uint32_t setup_timeout_ms; /* TN_SETUP_TIMEOUT_MS_DEFAULT; from connect or
+                                  accept to the end of the handshake */
+    uint32_t ticktime_ms;      /* TN_TICKTIME_MS_DEFAULT */
+    size_t max_frame_bytes;    /* TN_FRAME_MAX_BYTES_DEFAULT */
+    size_t out_max_bytes;      /* TN_OUT_MAX_BYTES_DEFAULT, per connection */
+    uint32_t max_conns;        /* TN_CONNS_MAX_DEFAULT, all of them */
+    uint32_t max_handshakes;   /* TN_HANDSHAKES_MAX_DEFAULT, accepted and
+                                  unfinished */
+    const struct tn_log *log;  /* borrowed until on_closed; may be NULL */
+    const struct tn_conn_events *events; /* borrowed until on_closed */
+    void *user;                          /* handed to the events */
+};
+
+/* Errors: INVAL, NOMEM, SYSTEM. dist: owned, tn_dist_free.
+ * Threads: loop (before it runs is fine). Blocks: no. */
+TENON_CHECK enum tenon_err tn_dist_new(const struct tn_dist_config *config,
+                                       tn_dist **dist,
+                                       tenon_error *err);
+
+/* Stops listening and closes every connection (code STOPPED). on_down of each
+ * and then on_closed come from the loop, which must be run until then; after
+ * on_closed `dist` is gone.
+ *
+ * dist  taken; NULL is fine.
+ * Threads: loop. Blocks: no. */
+void tn_dist_free(tn_dist *dist);
+
+/* Accepts connections on all IPv4 addresses.
+ *
+ * port     0 lets the system choose.
+ * bound    set to the port on success.
+ * Errors: LISTEN.
+ * Threads: loop. Blocks: no. */
+TENON_CHECK enum tenon_err
+tn_dist_listen(tn_dist *dist, uint16_t port, uint16_t *bound, tenon_error *err);
+
+/* Starts to connect: resolves the host part of the name, asks its epmd for
+ * the port, connects, shakes hands, all within setup_timeout_ms. on_up or
+ * on_down tells how it went.
+ *
+ * peer  copied; full node name.
+ * conn  owned: tn_conn_unref.
+ *
+ * Errors: NAME, LIMIT (max_conns), STOPPED, NOMEM, SYSTEM; then there is no
+ * connection and no event.
+ * Threads: loop. Blocks: no. */
+TENON_CHECK enum tenon_err tn_conn_connect(tn_dist *dist,
+                                           const char *peer,
+                                           tn_conn **conn,
+                                           tenon_error *err);
+
+/* The same with a known port: epmd is not asked. */
+TENON_CHECK enum tenon_err tn_conn_connect_port(tn_dist *dist,
+                                                const char *peer,
+                                                uint16_t port,
+                                                tn_conn **conn,
+                                                tenon_error *err);
+
+/* Closes: no signal is delivered from now on, sends fail with NODEDOWN; what
+ * waits in the output is written once, without waiting. on_down follows from
+ * the loop. A second call does nothing.
+ *
+ * why  copied; the code and text that on_down and the log line get.
+ * Threads: loop. Blocks: no. */
+void tn_conn_close(tn_conn *conn, const tenon_error *why);
+
+/* Appends a signal to the output; nothing is written to the socket before the
+ * next tn_conn_flush. Signals of one thread keep their order.
+ *
+ * signal  borrowed.
+ * err     borrowed, may be NULL; filled on failure only.
+ *
+ * Errors: NODEDOWN (not up, or closed), QUEUE_FULL (a message, and
+ * out_max_bytes are waiting; other signals may use up to twice that, then the
+ * connection is closed), NOMEM (of other signals than messages: likewise),
+ * NOPROC (a link's EXIT to a process of an older
+ * incarnation of the peer, which would make it close the connection), and
+ * those of tn_signal_encode.
+ * Threads: any. Blocks: no. */
+TENON_CHECK enum tenon_err
+tn_conn_send(tn_conn *conn, const struct tn_signal *signal, tenon_error *err);
+
+/* Writes what waits in the output, as far as the socket takes it; the loop
+ * writes the rest. A failing socket closes the connection.
+ * Threads: any. Blocks: no. */
+void tn_conn_flush(tn_conn *conn);
+
+/* Keeps a connection object; conn is returned. Threads: any. */
+tn_conn *tn_conn_ref(tn_conn *conn);
+/* Gives a reference back; NULL is fine. The object outlives its on_down until
+ * the last one. Threads: any. */
+void tn_conn_unref(tn_conn *conn);
+
+/* The peer's full name; "" on an accepted connection before on_hello.
+ * Borrowed from the connection. Threads: loop; any once up. */
+const char *tn_conn_name(const tn_conn *conn);
+/* The peer's flags, expanded, and its creation; 0 before on_hello, or on_up
+ * for an initiator. Threads: loop; any once up. */
+uint64_t tn_conn_flags(const tn_conn *conn);
+uint32_t tn_conn_creation(const tn_conn *conn);
+/* True when we called the peer. Threads: any. */
+bool tn_conn_is_initiator(const tn_conn *conn);
+/* True from on_up until closing starts. Threads: any. */
+bool tn_conn_is_up(const tn_conn *conn);
+
+/* A pointer of the owner's, NULL at first. Threads: loop. */
+void tn_conn_set_user(tn_conn *conn, void *user);
+void *tn_conn_user(const tn_conn *conn);
+
+struct tn_conn_counters {
+    uint64_t frames_in, bytes_in, ticks_in;
+    uint64_t frames_out, bytes_out, ticks_out;
+    uint64_t unknown_ops; /* well-formed: of unknown kind, or too deep */
+    size_t out_waiting;   /* bytes in the output now */
+};
+
+/* Threads: loop. */
+void tn_conn_counters(tn_conn *conn, struct tn_conn_counters *counters);
+
+/* Inside on_signal only: the memory in which the views of that signal lie,
+ * with one reference more. As long as it is held the views stay valid.
+ * owned: tn_block_release. Threads: loop. */
+tn_block *tn_conn_hold(tn_conn *conn);
+
+/* block: taken; NULL is fine. Threads: any. Blocks: no. */
+void tn_block_release(tn_block *block);
+
+#endif

@@ -1,0 +1,229 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* Frames in: reading into counted blocks, splitting, delivering. A frame
+ * always lies whole in one block, so that its views need no copy. */
+#include <assert.h>
+#include <errno.h>
+#include <string.h>
+
+#include "base/error.h"
+#include "base/log.h"
+#include "dist/conn_impl.h"
+#include "dist/signal.h"
+
+#ifdef TN_HOSTILE
+/* Reads give one byte each then, and say nothing about what is left. */
+#define HOSTILE true
+#else
+#define HOSTILE false
+#endif
+
+/* ---- room ---------------------------------------------------------------- */
+
+/* Size for a block that is to take `whole` bytes of which `there` have come.
+ * The length that a peer claims is not believed before it sends the bytes:
+ * room doubles with what has come. */
+static size_t wanted_cap(size_t whole, size_t there)
+{
+    size_t cap = 2 * (there > TN_BLOCK_BYTES ? there : TN_BLOCK_BYTES);
+
+    if (whole <= TN_BLOCK_BYTES) {
+        return TN_BLOCK_BYTES;
+    }
+    return whole < cap ? whole : cap;
+}
+
+/* Moves what is not parsed to the front of a block with room. Held blocks
+ * stay as they are, and large ones are not kept for small frames. */
+static bool move_over(tn_conn *conn)
+{
+    size_t there = conn->end - conn->start;
+    size_t cap = wanted_cap(conn->whole, there);
+    struct tn_block *old = conn->block;
+
+    if (old != NULL && tn_block_is_mine(old) && old->cap >= cap &&
+        old->cap / 2 <= cap) {
+        memmove(old->bytes, old->bytes + conn->start, there);
+    } else {
+        conn->block = tn_block_new(conn->dist->pool, cap);
+        if (conn->block == NULL) {
+            conn->block = old;
+            return false;
+        }
+        if (there > 0) {
+            memcpy(conn->block->bytes, old->bytes + conn->start, there);
+        }
+        tn_block_release(old);
+    }
+    conn->start = 0;
+    conn->end = there;
+    return true;
+}
+
+static bool make_room(tn_conn *conn)
+{
+    const struct tn_block *block = conn->block;
+
+    if (block != NULL && conn->end < block->cap &&
+        (conn->start == 0 || block->cap - conn->start >= conn->whole)) {
+        return true;
+    }
+    return move_over(conn);
+}
+
+void tn_in_rest(tn_conn *conn)
+{
+    if (conn->block != NULL && conn->start == conn->end) {
+        tn_block_release(conn->block);
+        conn->block = NULL;
+        conn->start = 0;
+        conn->end = 0;
+    }
+}
+
+/* ---- reading ------------------------------------------------------------- */
+
+ssize_t tn_in_read(tn_conn *conn, size_t max)
+{
+    if (!make_room(conn)) {
+        return -ENOMEM;
+    }
+    size_t room = conn->block->cap - conn->end;
+    ssize_t n = tn_sock_read(conn->fd, conn->block->bytes + conn->end,
+                             room < max ? room : max);
+
+    if (n > 0) {
+        conn->end += (size_t)n;
+        conn->bytes_in += (uint64_t)n;
+    }
+    return n;
+}
+
+void tn_in_fail(tn_conn *conn, ssize_t result)
+{
+    char address[TN_ADDRESS_TEXT_BYTES];
+
+    if (result == 0) {
+        tn_conn_fail(conn, TENON_E_CLOSED,
+                     "reading from node \"%s\": it closed the connection",
+                     tn_conn_print(conn, address));
+    } else if (result != -EAGAIN) {
+        tn_conn_fail_sys(conn,
+                         result == -ENOMEM ? TENON_E_NOMEM : TENON_E_CLOSED,
+                         (int)-result, "reading from node \"%s\"",
+                         tn_conn_print(conn, address));
+    }
+}
+
+/* ---- delivering ---------------------------------------------------------- */
+
+static void pass_over(tn_conn *conn, const char *event, const tenon_error *err)
+{
+    conn->unknown_ops++;
+    if (conn->unknown_ops <= TN_UNKNOWN_OPS_LOGGED) {
+        tn_log(conn->dist->config.log, TN_WARN, event, "peer", conn->name,
+               "reason", err->text, NULL);
+    }
+}
+
+/* False when the protocol is broken, err then says how. */
+static bool
+deliver_frame(tn_conn *conn, const struct tn_frame *frame, tenon_error *err)
+{
+    const struct tn_dist_config *config = &conn->dist->config;
+    struct tn_signal signal;
+    enum tenon_err rc = tn_signal_parse(frame->body, frame->len, &signal, err);
+
+    conn->frames_in++;
+    if (rc == TENON_E_NOTSUP || rc == TENON_E_LIMIT) {
+        pass_over(conn,
+                  rc == TENON_E_LIMIT ? "message_too_deep" : "control_unknown",
+                  err);
+        return true;
+    }
+    if (rc < 0) {
+        return false;
+    }
+    if (!tn_signal_from_peer(&signal, conn->name)) {
+        tn_error(err, TENON_E_CONTROL,
+                 "control message: expected the sender of a %s signal to be "
+                 "of node \"%s\", got another",
+                 tn_signal_name(signal.kind), conn->name);
+        return false;
+    }
+    config->events->on_signal(config->user, conn, &signal);
+    return true;
+}
+
+/* False at the end of the whole frames, and when the connection was closed. */
+static bool deliver_next(tn_conn *conn)
+{
+    struct tn_frame frame;
+    tenon_error err;
+
+    if (conn->state != TN_CONN_UP || conn->block == NULL) {
+        return false;
+    }
+    if (tn_frame_next(conn->block->bytes + conn->start, conn->end - conn->start,
+                      conn->dist->config.max_frame_bytes, &frame, &err) < 0) {
+        tn_conn_close(conn, &err);
+        return false;
+    }
+    conn->whole = frame.whole;
+    if (frame.kind == TN_FRAME_MORE) {
+        return false;
+    }
+    if (frame.kind == TN_FRAME_TICK) {
+        conn->ticks_in++;
+    } else if (!deliver_frame(conn, &frame, &err)) {
+        tn_conn_close(conn, &err);
+        return false;
+    }
+    conn->start += frame.whole;
+    return true;
+}
+
+void tn_in_deliver(tn_conn *conn)
+{
+    const struct tn_dist_config *config = &conn->dist->config;
+    uint64_t before = conn->frames_in;
+
+    while (deliver_next(conn)) {
+    }
+    if (conn->frames_in != before && conn->state == TN_CONN_UP &&
+        config->events->on_batch_end != NULL) {
+        config->events->on_batch_end(config->user, conn);
+    }
+}
+
+/* The poll is level-triggered: what is left after a burst comes back in the
+ * next turn of the loop, after the other connections. */
+void tn_in_readable(tn_conn *conn)
+{
+    size_t left = TN_READ_BURST_BYTES;
+
+    while (left > 0 && conn->state == TN_CONN_UP) {
+        ssize_t n = tn_in_read(conn, left);
+
+        if (n <= 0) {
+            tn_in_fail(conn, n);
+            break;
+        }
+        left -= (size_t)n;
+        /* Less than there was room for: the socket is empty. */
+        bool is_drained = !HOSTILE && conn->end < conn->block->cap;
+
+        tn_in_deliver(conn);
+        if (is_drained) {
+            break;
+        }
+    }
+    if (conn->state == TN_CONN_UP) {
+        tn_in_rest(conn);
+    }
+}
+
+tn_block *tn_conn_hold(tn_conn *conn)
+{
+    assert(conn->block != NULL);
+    return tn_block_ref(conn->block);
+}

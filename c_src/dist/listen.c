@@ -1,0 +1,147 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* The listening socket: accepting, within the limits. */
+#include <errno.h>
+#include <unistd.h>
+
+#include "base/error.h"
+#include "base/log.h"
+#include "dist/conn_impl.h"
+
+/* Connections accepted in one turn of the loop. */
+#define ACCEPT_BURST 16
+/* Pause when the process has no descriptor left: the ready socket would keep
+ * the loop spinning. */
+#define ACCEPT_PAUSE_MS 200u
+
+static void refuse(tn_dist *dist,
+                   int fd,
+                   const struct sockaddr_in *peer,
+                   const char *reason)
+{
+    char address[TN_ADDRESS_TEXT_BYTES];
+
+    tn_log(dist->config.log, TN_WARN, "handshake_refused", "peer",
+           tn_sock_print(peer, address), "error", "LIMIT", "reason", reason,
+           NULL);
+    close(fd);
+}
+
+/* A handshake takes a millisecond: the oldest that is not over is the one that
+ * will hardly ever be. Refusing the newest instead would let a handful of
+ * silent connections keep every real peer out. */
+static void make_way(tn_dist *dist)
+{
+    tn_conn *conn, *oldest = NULL;
+
+    LIST_FOREACH(conn, &dist->conns, link)
+    {
+        if (conn->state == TN_CONN_SHAKING_HANDS && !conn->is_initiator) {
+            oldest = conn;
+        }
+    }
+    if (oldest != NULL) {
+        tn_conn_fail(oldest, TENON_E_LIMIT,
+                     "too many unfinished handshakes: this is the oldest");
+    }
+}
+
+static void admit(tn_dist *dist, int fd, const struct sockaddr_in *peer)
+{
+    if (dist->handshake_count >= dist->config.max_handshakes) {
+        make_way(dist);
+    }
+    if (dist->conn_count >= dist->config.max_conns) {
+        refuse(dist, fd, peer, "too many connections");
+        return;
+    }
+    tn_conn *conn = tn_conn_new(dist, false);
+
+    if (conn == NULL) {
+        refuse(dist, fd, peer, "out of memory");
+        return;
+    }
+    conn->address = *peer;
+    if (tn_conn_watch(conn, fd, UV_READABLE)) {
+        tn_setup_begin(conn);
+    }
+}
+
+static void on_connection(uv_poll_t *poll, int status, int events);
+
+static void on_pause_over(uv_timer_t *timer)
+{
+    tn_dist *dist = timer->data;
+
+    if (dist->listen_fd >= 0) {
+        uv_poll_start(&dist->listen_poll, UV_READABLE, on_connection);
+    }
+}
+
+static void pause_accepting(tn_dist *dist, int error)
+{
+    char text[96];
+
+    tn_log(dist->config.log, TN_ERROR, "accept_paused", "reason",
+           tn_errno_text(error, text, sizeof text), NULL);
+    uv_poll_stop(&dist->listen_poll);
+    uv_timer_start(&dist->accept_pause, on_pause_over, ACCEPT_PAUSE_MS, 0);
+}
+
+static void on_connection(uv_poll_t *poll, int status, int events)
+{
+    tn_dist *dist = poll->data;
+    struct sockaddr_in peer;
+
+    (void)status;
+    (void)events;
+    for (int i = 0; i < ACCEPT_BURST && dist->listen_fd >= 0; i++) {
+        int fd = tn_sock_accept(dist->listen_fd, &peer);
+
+        if (fd == -EAGAIN || fd == -EWOULDBLOCK) {
+            return;
+        }
+        if (fd < 0) {
+            pause_accepting(dist, -fd);
+            return;
+        }
+        admit(dist, fd, &peer);
+    }
+}
+
+enum tenon_err
+tn_dist_listen(tn_dist *dist, uint16_t port, uint16_t *bound, tenon_error *err)
+{
+    if (dist->listen_fd >= 0) {
+        return tn_error(err, TENON_E_LISTEN, "listening: is listening already");
+    }
+    uint16_t had = port;
+    int fd = tn_sock_listen(&had);
+
+    if (fd < 0) {
+        return tn_error_sys(err, TENON_E_LISTEN, -fd, "listening on port %u",
+                            (unsigned)port);
+    }
+    int rc = uv_poll_init(dist->config.loop, &dist->listen_poll, fd);
+
+    if (rc < 0) {
+        close(fd);
+        return tn_error_sys(err, TENON_E_LISTEN, -rc, "listening on port %u",
+                            (unsigned)port);
+    }
+    dist->listen_fd = fd;
+    dist->listen_poll.data = dist;
+    dist->open_handles++;
+    uv_poll_start(&dist->listen_poll, UV_READABLE, on_connection);
+    *bound = had;
+    return TENON_OK;
+}
+
+void tn_listen_stop(tn_dist *dist)
+{
+    if (dist->listen_fd < 0) {
+        return;
+    }
+    uv_close((uv_handle_t *)&dist->listen_poll, tn_dist_handle_closed);
+    close(dist->listen_fd);
+    dist->listen_fd = -1;
+}

@@ -1,0 +1,25 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* What an exit signal does to the process that it reaches. */
+#ifndef TN_NODE_EXIT_H
+#define TN_NODE_EXIT_H
+
+#include <stdbool.h>
+
+#include "node/process.h"
+
+/* A link broke: a trapping process gets {'EXIT', from, reason}, `normal` is
+ * passed over, any other reason ends the process (noted as doomed: the caller
+ * ends those before it leaves the lock). With the lock held. */
+void tn_exit_from_link_locked(tenon_process *process,
+                              tenon_term from,
+                              tenon_term reason,
+                              bool *wake);
+
+/* exit(pid, reason): as above, but `kill` cannot be trapped and ends with
+ * `killed`. */
+void tn_exit_signal_locked(tenon_process *process,
+                           tenon_term from,
+                           tenon_term reason,
+                           bool *wake);
+
+#endif

@@ -1,0 +1,439 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* How messages get into mailboxes and out again: delivery, the turns that
+ * processes get on workers and on the loop, and tenon_receive. */
+#include "node/process.h"
+
+#include <stdlib.h>
+#include <string.h>
+
+#include "base/condition.h"
+#include "base/log.h"
+#include "node/atoms.h"
+#include "node/node.h"
+
+/* A message of at most this size is copied into memory that is used again; one
+ * that arrived and has at least HOLD_BYTES holds its receive memory, which is
+ * then at most four times as large. Between the two, and for local messages,
+ * memory is allocated. */
+#define SMALL_BYTES 512u
+#define HOLD_BYTES 16384u
+#define SPARE_MAX 1024u
+
+/* Messages that one process handles before others get their turn. */
+#define RUN_BUDGET 64u
+
+/* Inline handlers on the loop's stack at a time: one that starts another
+ * inline process (rex a function, a function the next one) runs it at once up
+ * to here, and has it queued beyond. */
+#define INLINE_DEPTH_MAX 4u
+
+/* ---- messages ---------------------------------------------------------- */
+
+static struct tn_message *message_room(struct tn_processes *all, size_t len)
+{
+    if (len <= SMALL_BYTES && !STAILQ_EMPTY(&all->spare)) {
+        struct tn_message *spare = STAILQ_FIRST(&all->spare);
+        STAILQ_REMOVE_HEAD(&all->spare, next);
+        all->spare_count--;
+        return spare;
+    }
+    size_t cap = len < SMALL_BYTES ? SMALL_BYTES : len;
+    struct tn_message *message = malloc(sizeof(*message) + cap);
+    if (message != NULL) {
+        message->cap = cap;
+        message->block = NULL;
+    }
+    return message;
+}
+
+static struct tn_message *
+message_new(struct tn_processes *all, tenon_term term, tn_conn *conn)
+{
+    if (conn != NULL && term.len >= HOLD_BYTES) {
+        struct tn_message *held = message_room(all, 0);
+        if (held != NULL) {
+            held->block = tn_conn_hold(conn);
+            held->term = term;
+        }
+        return held;
+    }
+    struct tn_message *message = message_room(all, term.len);
+    if (message != NULL) {
+        memcpy(message->bytes, term.bytes, term.len);
+        message->term = (tenon_term){ message->bytes, term.len };
+    }
+    return message;
+}
+
+static void message_free(struct tn_processes *all, struct tn_message *message)
+{
+    tn_block_release(message->block);
+    message->block = NULL;
+    if (message->cap == SMALL_BYTES && all->spare_count < SPARE_MAX) {
+        STAILQ_INSERT_HEAD(&all->spare, message, next);
+        all->spare_count++;
+        return;
+    }
+    free(message);
+}
+
+static struct tn_message *pop_message(tenon_process *process)
+{
+    struct tn_message *message = STAILQ_FIRST(&process->mailbox);
+    if (message != NULL) {
+        STAILQ_REMOVE_HEAD(&process->mailbox, next);
+        process->mailbox_count--;
+        process->mailbox_bytes -= message->term.len;
+    }
+    return message;
+}
+
+void tn_process_discard_locked(tenon_process *process,
+                               struct tn_message *message)
+{
+    STAILQ_REMOVE(&process->mailbox, message, tn_message, next);
+    process->mailbox_count--;
+    process->mailbox_bytes -= message->term.len;
+    message_free(&process->node->processes, message);
+}
+
+void tn_process_drop_messages_locked(tenon_process *process)
+{
+    struct tn_message *message;
+    while ((message = pop_message(process)) != NULL) {
+        message_free(&process->node->processes, message);
+    }
+}
+
+/* ---- scheduling -------------------------------------------------------- */
+
+static bool has_work(const tenon_process *process)
+{
+    if (process->exited) {
+        return !process->on_exit_done;
+    }
+    return process->class->on_message != NULL &&
+           !STAILQ_EMPTY(&process->mailbox);
+}
+
+static void enqueue_locked(tenon_process *process, bool *wake)
+{
+    process->run = TN_RUN_QUEUED;
+    atomic_fetch_add(&process->refs, 1);
+    if (process->run_inline) {
+        STAILQ_INSERT_TAIL(&process->node->inline_queue, process, inline_next);
+        *wake = true;
+    } else {
+        tn_node_push_job(process->node, &process->job);
+    }
+}
+
+void tn_process_schedule_locked(tenon_process *process, bool *wake)
+{
+    if (process->arrived != NULL) {
+        pthread_cond_broadcast(process->arrived);
+    }
+    if (process->run == TN_RUN_IDLE && has_work(process)) {
+        enqueue_locked(process, wake);
+    }
+}
+
+static bool is_full(const tenon_process *process, size_t len)
+{
+    const struct tn_processes *all = &process->node->processes;
+    return process->mailbox_count >= all->message_max ||
+           process->mailbox_bytes > all->bytes_max ||
+           len > all->bytes_max - process->mailbox_bytes;
+}
+
+enum tenon_err tn_process_deliver_locked(tenon_process *process,
+                                         tenon_term message,
+                                         tn_conn *conn,
+                                         bool forced,
+                                         bool *wake)
+{
+    tenon_node *node = process->node;
+    if (process->exited) {
+        return TENON_E_NOPROC;
+    }
+    if (!forced && is_full(process, message.len)) {
+        node->counts.messages_shed++;
+        process->shed++;
+        return TENON_E_LIMIT;
+    }
+    struct tn_message *waiting = message_new(&node->processes, message, conn);
+    if (waiting == NULL) {
+        node->counts.messages_shed++;
+        process->shed++;
+        return TENON_E_NOMEM;
+    }
+    STAILQ_INSERT_TAIL(&process->mailbox, waiting, next);
+    process->mailbox_count++;
+    process->mailbox_bytes += message.len;
+    tn_process_schedule_locked(process, wake);
+    return TENON_OK;
+}
+
+/* The lock is released for the log function and taken again. */
+static void report_shed_locked(tenon_process *process)
+{
+    uint64_t shed = process->shed;
+    if (shed == 0) {
+        return;
+    }
+    process->shed = 0;
+    char name[256] = "";
+    if (process->name != NULL) {
+        memcpy(name, process->name, strlen(process->name) + 1);
+    }
+    tn_unlock(process->node);
+    tn_log(&process->node->log, TN_WARN, "mailbox_full", "process",
+           TN_UINT(process->id), "name", name[0] != '\0' ? name : NULL,
+           "dropped", TN_UINT(shed), NULL);
+    tn_lock(process->node);
+}
+
+/* Takes the last callback. The lock is released meanwhile. */
+static void run_exit_locked(tenon_process *process)
+{
+    process->on_exit_done = true;
+    tn_process_drop_messages_locked(process);
+    if (process->class->on_exit == NULL) {
+        return;
+    }
+    tenon_term reason = process->exit_reason == NULL
+                            ? tn_atom_killed
+                            : tenon_value_term(process->exit_reason);
+    tn_unlock(process->node);
+    process->class->on_exit(process, process->state, reason);
+    tn_lock(process->node);
+}
+
+/* After a callback: the end that the handler has asked for. */
+static void end_if_asked_locked(tenon_process *process, bool *wake)
+{
+    if (!process->exit_at_end || process->exited) {
+        return;
+    }
+    tenon_value *reason = process->exit_reason;
+    process->exit_reason = NULL;
+    tn_process_end_locked(process, tenon_value_term(reason), wake);
+    tenon_value_free(reason);
+}
+
+/* Runs up to RUN_BUDGET messages of a process whose `run` is NOW; the lock is
+ * held on entry and exit. */
+static void run_messages_locked(tenon_process *process, bool *wake)
+{
+    tenon_node *node = process->node;
+    for (unsigned done = 0; done < RUN_BUDGET && !process->exited; done++) {
+        struct tn_message *message = pop_message(process);
+        if (message == NULL) {
+            break;
+        }
+        if (process->shed != 0) {
+            report_shed_locked(process);
+        }
+        tn_unlock(node);
+        process->class->on_message(process, process->state, message->term);
+        tn_lock(node);
+        message_free(&node->processes, message);
+        end_if_asked_locked(process, wake);
+    }
+}
+
+/* After a run: gives the process back to the scheduler. */
+static void stop_running_locked(tenon_process *process, bool *wake)
+{
+    if (process->exited && !process->on_exit_done) {
+        run_exit_locked(process);
+    }
+    process->run = TN_RUN_IDLE;
+    if (has_work(process)) {
+        enqueue_locked(process, wake);
+    }
+}
+
+/* One turn of a process that was queued; takes over the queue's reference. */
+static void run_queued(tenon_process *process)
+{
+    tenon_node *node = process->node;
+    bool wake = false;
+    tn_lock(node);
+    process->run = TN_RUN_NOW;
+    process->runner = pthread_self();
+    run_messages_locked(process, &wake);
+    stop_running_locked(process, &wake);
+    tn_leave(node, wake);
+    tenon_process_release(process);
+}
+
+void tn_process_run_job(struct tn_job *job)
+{
+    run_queued((tenon_process *)((char *)job - offsetof(tenon_process, job)));
+}
+
+/* Those that queue up meanwhile wait for the next turn of the loop: processes
+ * that send to each other must not keep it from its sockets. */
+void tn_processes_run_inline(tenon_node *node)
+{
+    struct tn_process_queue turn = STAILQ_HEAD_INITIALIZER(turn);
+    tenon_process *process;
+    tn_lock(node);
+    STAILQ_CONCAT(&turn, &node->inline_queue);
+    tn_unlock(node);
+    while ((process = STAILQ_FIRST(&turn)) != NULL) {
+        STAILQ_REMOVE_HEAD(&turn, inline_next);
+        run_queued(process);
+    }
+}
+
+/* With the lock, which is released meanwhile: an idle inline process handles a
+ * message on the loop thread without it having been queued. */
+static void
+run_here_locked(tenon_process *process, tenon_term message, bool *wake)
+{
+    process->run = TN_RUN_NOW;
+    process->runner = pthread_self();
+    atomic_fetch_add(&process->refs, 1);
+    process->node->inline_depth++;
+    tn_unlock(process->node);
+    process->class->on_message(process, process->state, message);
+    tn_lock(process->node);
+    process->node->inline_depth--;
+    end_if_asked_locked(process, wake);
+    stop_running_locked(process, wake);
+}
+
+static bool can_run_here(const tenon_process *process)
+{
+    return process->run_inline && process->run == TN_RUN_IDLE &&
+           !process->exited && STAILQ_EMPTY(&process->mailbox) &&
+           process->node->inline_depth < INLINE_DEPTH_MAX;
+}
+
+void tn_process_deliver_from(tenon_node *node,
+                             tn_conn *conn,
+                             tenon_term target,
+                             tenon_term message)
+{
+    bool wake = false;
+    tenon_process *ran = NULL;
+    tn_lock(node);
+    tenon_process *process = tn_process_target_locked(node, target);
+    if (process == NULL) {
+        node->counts.messages_to_nobody++;
+    } else if (can_run_here(process)) {
+        ran = process;
+        run_here_locked(process, message, &wake);
+    } else {
+        (void)tn_process_deliver_locked(process, message, conn, false, &wake);
+    }
+    tn_leave(node, wake);
+    tenon_process_release(ran);
+}
+
+enum tenon_err
+tn_process_give_from(tenon_process *process, tn_conn *conn, tenon_term message)
+{
+    tenon_node *node = process->node;
+    bool wake = false;
+    tenon_process *ran = NULL;
+    enum tenon_err rc = TENON_OK;
+    tn_lock(node);
+    if (tn_on_loop(node) && can_run_here(process)) {
+        ran = process;
+        run_here_locked(process, message, &wake);
+    } else {
+        rc = tn_process_deliver_locked(process, message, conn, false, &wake);
+    }
+    tn_leave(node, wake);
+    tenon_process_release(ran);
+    return rc;
+}
+
+enum tenon_err tn_process_give(tenon_process *process, tenon_term message)
+{
+    return tn_process_give_from(process, NULL, message);
+}
+
+bool tn_process_is_self(const tenon_process *process)
+{
+    tn_lock(process->node);
+    bool self = process->run == TN_RUN_NOW &&
+                pthread_equal(process->runner, pthread_self());
+    tn_unlock(process->node);
+    return self;
+}
+
+/* ---- receiving --------------------------------------------------------- */
+
+/* With the lock, which the wait releases. */
+static enum tenon_err wait_for_message(tenon_process *mailbox,
+                                       uint32_t timeout_ms)
+{
+    struct timespec until;
+    tn_deadline(timeout_ms, &until);
+    while (STAILQ_EMPTY(&mailbox->mailbox)) {
+        if (mailbox->exited) {
+            return TENON_E_NOPROC;
+        }
+        if (timeout_ms == 0 ||
+            !tn_condition_wait(mailbox->arrived, &mailbox->node->lock,
+                               timeout_ms == TENON_NO_TIMEOUT ? NULL
+                                                              : &until)) {
+            return TENON_E_TIMEOUT;
+        }
+    }
+    return TENON_OK;
+}
+
+/* What could not be handed over goes back to where it was. */
+static void put_back(tenon_process *mailbox, struct tn_message *message)
+{
+    tn_lock(mailbox->node);
+    if (mailbox->exited) {
+        message_free(&mailbox->node->processes, message);
+    } else {
+        STAILQ_INSERT_HEAD(&mailbox->mailbox, message, next);
+        mailbox->mailbox_count++;
+        mailbox->mailbox_bytes += message->term.len;
+    }
+    tn_unlock(mailbox->node);
+}
+
+enum tenon_err tenon_receive(tenon_process *mailbox,
+                             uint32_t timeout_ms,
+                             tenon_value **message)
+{
+    if (mailbox == NULL || message == NULL || mailbox->arrived == NULL) {
+        return TENON_E_INVAL;
+    }
+    tenon_node *node = mailbox->node;
+    if (timeout_ms != 0 && tn_on_loop(node)) {
+        return TENON_E_NOT_ALLOWED;
+    }
+    tn_workers_block(&node->workers);
+    tn_lock(node);
+    enum tenon_err rc = wait_for_message(mailbox, timeout_ms);
+    struct tn_message *taken = NULL;
+    if (rc == TENON_OK) {
+        taken = pop_message(mailbox);
+        report_shed_locked(mailbox);
+    }
+    tn_unlock(node);
+    tn_workers_unblock(&node->workers);
+    if (rc != TENON_OK) {
+        return rc;
+    }
+    tenon_value *copy = tenon_value_new(taken->term);
+    if (copy == NULL) {
+        put_back(mailbox, taken);
+        return TENON_E_NOMEM;
+    }
+    tn_lock(node);
+    message_free(&node->processes, taken);
+    tn_unlock(node);
+    *message = copy;
+    return TENON_OK;
+}

@@ -1,0 +1,854 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* The table of peers, and what happens when connections come and go. */
+#include "node/peer.h"
+
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "base/condition.h"
+#include "base/error.h"
+#include "dist/flags.h"
+#include "dist/frame.h"
+#include "node/atoms.h"
+#include "node/link.h"
+#include "node/node.h"
+
+/* How long the peer's own attempt is waited for after it said nok. */
+static uint64_t awaited_ms(const tenon_node *node)
+{
+    return node->connect_timeout_ms;
+}
+
+/* ---- the table --------------------------------------------------------- */
+
+struct tn_peer *
+tn_peer_find_locked(tenon_node *node, const char *name, size_t len)
+{
+    struct tn_peer *peer = NULL;
+    HASH_FIND(hh, node->peers.table, name, len, peer);
+    return peer;
+}
+
+/* "alive@host", both parts not empty. */
+static bool is_node_name(const char *name, size_t len)
+{
+    const char *at = memchr(name, '@', len);
+    return len <= TENON_NODE_NAME_MAX_BYTES && at != NULL && at != name &&
+           at != name + len - 1;
+}
+
+static struct tn_peer *add_peer(tenon_node *node,
+                                const char *name,
+                                size_t len,
+                                enum tn_peer_state state)
+{
+    if (!is_node_name(name, len) || node->stopping) {
+        return NULL;
+    }
+    struct tn_peer *peer = calloc(1, sizeof(*peer));
+    if (peer == NULL) {
+        return NULL;
+    }
+    memcpy(peer->name, name, len);
+    peer->state = state;
+    tn_buf_init(&peer->pending, 2 * (size_t)TN_PENDING_MAX_BYTES);
+    LIST_INIT(&peer->links);
+    LIST_INIT(&peer->monitors);
+    LIST_INIT(&peer->requests);
+    HASH_ADD_KEYPTR(hh, node->peers.table, peer->name, len, peer);
+    if (!TN_HASH_HAS(hh, peer)) {
+        free(peer);
+        return NULL;
+    }
+    return peer;
+}
+
+struct tn_peer *
+tn_peer_get_locked(tenon_node *node, const char *name, size_t len, bool *wake)
+{
+    struct tn_peer *peer = tn_peer_find_locked(node, name, len);
+    if (peer == NULL) {
+        peer = add_peer(node, name, len, TN_PEER_WANTED);
+        if (peer != NULL) {
+            node->peers.wanted = true;
+            *wake = true;
+        }
+    }
+    return peer;
+}
+
+static void count_conn(tenon_node *node, tn_conn *conn)
+{
+    struct tn_conn_counters counters;
+    tn_conn_counters(conn, &counters);
+    node->counts.frames_in += counters.frames_in;
+    node->counts.frames_out += counters.frames_out;
+    node->counts.bytes_in += counters.bytes_in;
+    node->counts.bytes_out += counters.bytes_out;
+    node->counts.unknown_signals += counters.unknown_ops;
+}
+
+static void free_peer(struct tn_peer *peer)
+{
+    tn_buf_fini(&peer->pending);
+    tn_conn_unref(peer->conn);
+    tn_conn_unref(peer->next);
+    free(peer);
+}
+
+/* ---- sending ----------------------------------------------------------- */
+
+static void mark_dirty(tenon_node *node, tn_conn *conn)
+{
+    struct tn_dirty *dirty = &node->dirty;
+    for (size_t i = dirty->count; i > 0; i--) {
+        if (dirty->conns[i - 1] == conn) {
+            return;
+        }
+    }
+    if (dirty->count == dirty->cap) {
+        size_t cap = dirty->cap == 0 ? 8 : dirty->cap * 2;
+        tn_conn **conns = realloc(dirty->conns, cap * sizeof(tn_conn *));
+        if (conns == NULL) {
+            tn_conn_flush(conn); /* costs a system call under the lock */
+            return;
+        }
+        dirty->conns = conns;
+        dirty->cap = cap;
+    }
+    dirty->conns[dirty->count++] = tn_conn_ref(conn);
+}
+
+void tn_peers_flush_dirty(tenon_node *node)
+{
+    for (;;) {
+        tn_conn *conn = NULL;
+        tn_lock(node);
+        if (node->dirty.count > 0) {
+            conn = node->dirty.conns[--node->dirty.count];
+        }
+        tn_unlock(node);
+        if (conn == NULL) {
+            return;
+        }
+        tn_conn_flush(conn);
+        tn_conn_unref(conn);
+    }
+}
+
+/* Keeps a signal for later. */
+static enum tenon_err keep_pending(struct tn_peer *peer,
+                                   const struct tn_signal *signal)
+{
+    bool awaited = tn_signal_is_awaited(signal);
+    if (!awaited && peer->pending.len >= TN_PENDING_MAX_BYTES) {
+        return TENON_E_QUEUE_FULL;
+    }
+    enum tenon_err rc =
+        tn_signal_encode(&peer->pending, signal, TN_FLAGS_OURS, NULL);
+    if (rc == TENON_E_LIMIT) {
+        rc = TENON_E_QUEUE_FULL;
+    }
+    if (awaited && (rc == TENON_E_QUEUE_FULL || rc == TENON_E_NOMEM)) {
+        peer->broken = true;
+    }
+    return rc;
+}
+
+enum tenon_err tn_peer_send_locked(tenon_node *node,
+                                   struct tn_peer *peer,
+                                   const struct tn_signal *signal)
+{
+    if (peer == NULL || peer->state == TN_PEER_LOST) {
+        return TENON_E_NODEDOWN;
+    }
+    if (peer->state != TN_PEER_UP) {
+        return keep_pending(peer, signal);
+    }
+    enum tenon_err rc = tn_conn_send(peer->conn, signal, NULL);
+    if (rc == TENON_OK) {
+        mark_dirty(node, peer->conn);
+    } else if (rc == TENON_E_QUEUE_FULL) {
+        node->counts.sends_refused++;
+    }
+    return rc;
+}
+
+/* What was sent during the handshake is in full form: it is read again and
+ * encoded for the peer that it turned out to be. refused: gets the spawns that
+ * such a peer cannot be asked for. */
+static void send_pending_locked(tenon_node *node,
+                                struct tn_peer *peer,
+                                struct tn_request_list *refused)
+{
+    struct tn_signal signal;
+    struct tn_frame frame;
+    const uint8_t *at = peer->pending.bytes;
+    size_t left = peer->pending.len;
+    while (tn_frame_next(at, left, peer->pending.max, &frame, NULL) ==
+               TENON_OK &&
+           frame.kind == TN_FRAME_BODY) {
+        if (tn_signal_parse(frame.body, frame.len, &signal, NULL) == TENON_OK &&
+            tn_peer_send_locked(node, peer, &signal) == TENON_E_NOTSUP &&
+            signal.kind == TN_SIG_SPAWN_REQUEST) {
+            tn_requests_refused_locked(node, &signal, refused);
+        }
+        at += frame.whole;
+        left -= frame.whole;
+    }
+    tn_buf_fini(&peer->pending);
+}
+
+/* ---- losing ------------------------------------------------------------ */
+
+/* Everything over the peer ends. The peer is out of the table, or has a newer
+ * connection that starts afresh. With the lock, released meanwhile. */
+static void lose_locked(tenon_node *node, struct tn_peer *peer, bool *wake)
+{
+    struct tn_request_list ended;
+    enum tn_peer_state state = peer->state;
+    peer->state = TN_PEER_LOST;
+    peer->broken = false;
+    tn_buf_fini(&peer->pending);
+    tn_links_peer_lost(node, peer, wake);
+    tn_requests_peer_lost_locked(node, peer, &ended);
+    peer->state = state;
+    tn_unlock(node);
+    tn_requests_end(&ended, TN_END_NODEDOWN, (tenon_term){ NULL, 0 });
+    tn_lock(node);
+}
+
+static void tell_watches(tenon_node *node, const struct tn_peer *peer, bool up)
+{
+    struct tn_peer_watch *watch;
+    SLIST_FOREACH(watch, &node->peers.watches, next)
+    {
+        watch->fn(watch->user, peer->name, up, peer->visible);
+    }
+}
+
+static void
+note_why_locked(tenon_node *node, const struct tn_peer *peer, const char *why)
+{
+    struct tn_peers *peers = &node->peers;
+    snprintf(peers->lost_name, sizeof peers->lost_name, "%s", peer->name);
+    snprintf(peers->lost_why, sizeof peers->lost_why, "%s", why);
+}
+
+/* Takes the peer out and frees it. */
+static void remove_peer(tenon_node *node,
+                        struct tn_peer *peer,
+                        bool was_up,
+                        const char *why)
+{
+    bool wake = false;
+    tn_lock(node);
+    note_why_locked(node, peer, why);
+    (void)tn_timer_stop_locked(node, &peer->deadline);
+    HASH_DELETE(hh, node->peers.table, peer);
+    lose_locked(node, peer, &wake);
+    pthread_cond_broadcast(&node->peer_changed);
+    tn_leave(node, wake);
+    if (was_up) {
+        tell_watches(node, peer, false);
+    }
+    free_peer(peer);
+}
+
+/* The old connection of a restarted peer is gone; the new one takes over. */
+static void promote_next(tenon_node *node, struct tn_peer *peer, bool was_up)
+{
+    bool wake = false;
+    tn_lock(node);
+    tn_conn_unref(peer->conn);
+    peer->conn = peer->next;
+    peer->next = NULL;
+    peer->state = TN_PEER_TAKING;
+    lose_locked(node, peer, &wake);
+    tn_leave(node, wake);
+    if (was_up) {
+        tell_watches(node, peer, false);
+    }
+}
+
+static void awaited_is_over(struct tn_timer *timer, void *user)
+{
+    tenon_node *node = user;
+    struct tn_peer *peer =
+        (struct tn_peer *)((char *)timer - offsetof(struct tn_peer, deadline));
+    remove_peer(node, peer, false,
+                "it refused the connection in favour of its own, which did "
+                "not come");
+}
+
+/* The peer refused our attempt because its own has precedence. */
+static bool wait_for_theirs(tenon_node *node, struct tn_peer *peer)
+{
+    bool wake = false;
+    tn_lock(node);
+    tn_conn_unref(peer->conn);
+    peer->conn = NULL;
+    peer->state = TN_PEER_AWAITED;
+    enum tenon_err rc = tn_timer_start_locked(
+        node, &peer->deadline, awaited_ms(node), awaited_is_over, node, &wake);
+    tn_leave(node, wake);
+    return rc == TENON_OK;
+}
+
+static void
+on_down(void *user, tn_conn *conn, const tenon_error *why, bool was_up)
+{
+    tenon_node *node = user;
+    struct tn_peer *peer = tn_conn_user(conn);
+    if (peer == NULL) {
+        return; /* replaced, or never accepted */
+    }
+    tn_conn_set_user(conn, NULL);
+    tn_lock(node);
+    count_conn(node, conn);
+    tn_unlock(node);
+    if (peer->next == conn) {
+        tn_lock(node);
+        peer->next = NULL;
+        tn_unlock(node);
+        tn_conn_unref(conn);
+        return;
+    }
+    const char *text =
+        why->text[0] != '\0' ? why->text : tenon_err_text(why->code);
+    if (was_up) {
+        tn_log(&node->log, TN_INFO, "peer_down", "node", peer->name, "reason",
+               text, NULL);
+    }
+    if (peer->next != NULL) {
+        promote_next(node, peer, was_up);
+    } else if (peer->state == TN_PEER_CALLING &&
+               why->code == TENON_E_DUPLICATE && wait_for_theirs(node, peer)) {
+        return;
+    } else {
+        remove_peer(node, peer, was_up, text);
+    }
+}
+
+/* ---- coming ------------------------------------------------------------ */
+
+static void replace_conn_locked(struct tn_peer *peer, tn_conn *conn)
+{
+    tn_conn_unref(peer->conn);
+    peer->conn = tn_conn_ref(conn);
+    peer->state = TN_PEER_TAKING;
+    tn_conn_set_user(conn, peer);
+}
+
+/* A connection of ours to the same peer that gives way. */
+static void give_up(tn_conn *conn, const char *text)
+{
+    tenon_error why = { 0 };
+    tn_error(&why, TENON_E_DUPLICATE, "%s", text);
+    tn_conn_set_user(conn, NULL);
+    tn_conn_close(conn, &why);
+}
+
+static enum tn_status
+hello_to_calling(tenon_node *node, struct tn_peer *peer, tn_conn *conn)
+{
+    if (strcmp(node->name.full, peer->name) > 0) {
+        return TN_STATUS_NOK;
+    }
+    give_up(peer->conn, "the peer's attempt to connect has precedence");
+    tn_lock(node);
+    replace_conn_locked(peer, conn);
+    tn_unlock(node);
+    return TN_STATUS_OK_SIMULTANEOUS;
+}
+
+static enum tn_status
+hello_to_up(tenon_node *node, struct tn_peer *peer, tn_conn *conn)
+{
+    tn_conn *old = peer->next;
+    if (old != NULL) {
+        give_up(old, "the peer has started another attempt");
+    }
+    tn_lock(node);
+    peer->next = tn_conn_ref(conn);
+    tn_unlock(node);
+    tn_conn_unref(old);
+    tn_conn_set_user(conn, peer);
+    return TN_STATUS_ALIVE;
+}
+
+static enum tn_status
+hello_to_unconnected(tenon_node *node, const char *name, tn_conn *conn)
+{
+    enum tn_status status = TN_STATUS_CLOSE;
+    tn_lock(node);
+    struct tn_peer *peer = tn_peer_find_locked(node, name, strlen(name));
+    if (peer == NULL) {
+        peer = add_peer(node, name, strlen(name), TN_PEER_TAKING);
+    }
+    if (peer != NULL) {
+        (void)tn_timer_stop_locked(node, &peer->deadline);
+        replace_conn_locked(peer, conn);
+        status = TN_STATUS_OK;
+    }
+    tn_unlock(node);
+    return status;
+}
+
+static enum tn_status on_hello(void *user, tn_conn *conn, const char *name)
+{
+    tenon_node *node = user;
+    if (strcmp(name, node->name.full) == 0) {
+        return TN_STATUS_NOT_ALLOWED;
+    }
+    tn_lock(node);
+    struct tn_peer *peer = tn_peer_find_locked(node, name, strlen(name));
+    enum tn_peer_state state = peer == NULL ? TN_PEER_AWAITED : peer->state;
+    tn_unlock(node);
+    switch (state) {
+    case TN_PEER_CALLING:
+        return hello_to_calling(node, peer, conn);
+    case TN_PEER_UP:
+        return hello_to_up(node, peer, conn);
+    case TN_PEER_TAKING:
+        /* The peer would not try twice if its first attempt were alive. */
+        give_up(peer->conn, "the peer has started another attempt");
+        break;
+    default:
+        break;
+    }
+    return hello_to_unconnected(node, name, conn);
+}
+
+static bool on_alive(void *user, tn_conn *conn)
+{
+    (void)user;
+    (void)conn;
+    return true; /* we would not call if we had a connection */
+}
+
+static void on_authenticated(void *user, tn_conn *conn)
+{
+    (void)user;
+    struct tn_peer *peer = tn_conn_user(conn);
+    if (peer != NULL && peer->next == conn) {
+        tenon_error why = { 0 };
+        tn_error(&why, TENON_E_DUPLICATE,
+                 "the peer has connected again: it lost this connection");
+        tn_conn_close(peer->conn, &why);
+    }
+}
+
+static void on_up(void *user, tn_conn *conn)
+{
+    tenon_node *node = user;
+    struct tn_peer *peer = tn_conn_user(conn);
+    if (peer == NULL) {
+        return;
+    }
+    uint64_t flags = tn_conn_flags(conn);
+    struct tn_request_list refused;
+    tn_lock(node);
+    peer->state = TN_PEER_UP;
+    peer->visible = (flags & TN_FLAG(PUBLISHED)) != 0;
+    bool broken = peer->broken;
+    LIST_INIT(&refused);
+    send_pending_locked(node, peer, &refused);
+    if ((flags & TN_FLAG(UNLINK_ID)) == 0) {
+        tn_links_forget_unlinked_locked(peer);
+    }
+    pthread_cond_broadcast(&node->peer_changed);
+    tn_unlock(node);
+    tn_log(&node->log, TN_INFO, "peer_up", "node", peer->name, "flags",
+           TN_HEX(flags), "visible", peer->visible ? "true" : "false", NULL);
+    tn_requests_end(&refused, TN_END_REFUSED, tn_atom_notsup);
+    tell_watches(node, peer, true);
+    if (broken) {
+        tenon_error why = { 0 };
+        tn_error(&why, TENON_E_QUEUE_FULL,
+                 "too much waited for the handshake: expected at most %u bytes",
+                 2 * TN_PENDING_MAX_BYTES);
+        tn_conn_close(conn, &why);
+    }
+}
+
+/* ---- signals ----------------------------------------------------------- */
+
+static void on_signal(void *user, tn_conn *conn, const struct tn_signal *signal)
+{
+    tenon_node *node = user;
+    if (tn_conn_user(conn) == NULL) {
+        return;
+    }
+    switch (signal->kind) {
+    case TN_SIG_SEND:
+    case TN_SIG_SEND_NAME:
+        tn_process_deliver_from(node, conn, signal->to, signal->payload);
+        break;
+    case TN_SIG_SEND_ALIAS:
+    case TN_SIG_SPAWN_REPLY:
+        (void)tn_requests_on_signal(node, conn, signal);
+        break;
+    case TN_SIG_DOWN:
+        if (!tn_requests_on_signal(node, conn, signal)) {
+            tn_links_on_signal(node, conn, signal);
+        }
+        break;
+    case TN_SIG_SPAWN_REQUEST:
+        tn_spawn_request(node, conn, signal);
+        break;
+    case TN_SIG_GROUP_LEADER:
+        break; /* processes of ours have no output of their own to redirect */
+    default:
+        tn_links_on_signal(node, conn, signal);
+        break;
+    }
+}
+
+static void on_batch_end(void *user, tn_conn *conn)
+{
+    (void)conn;
+    tenon_node *node = user;
+    tn_processes_run_inline(node);
+    tn_peers_flush_dirty(node);
+}
+
+static void on_closed(void *user)
+{
+    tenon_node *node = user;
+    tn_lock(node);
+    node->dist_closed = true;
+    node->dist = NULL;
+    pthread_cond_broadcast(&node->stop_cond);
+    tn_unlock(node);
+}
+
+const struct tn_conn_events tn_peer_events = {
+    .on_hello = on_hello,
+    .on_alive = on_alive,
+    .on_authenticated = on_authenticated,
+    .on_up = on_up,
+    .on_signal = on_signal,
+    .on_batch_end = on_batch_end,
+    .on_down = on_down,
+    .on_closed = on_closed,
+};
+
+/* ---- connecting -------------------------------------------------------- */
+
+static struct tn_peer *next_wanted_locked(tenon_node *node)
+{
+    struct tn_peer *peer;
+    struct tn_peer *next;
+    HASH_ITER(hh, node->peers.table, peer, next)
+    {
+        if (peer->state == TN_PEER_WANTED) {
+            return peer;
+        }
+    }
+    node->peers.wanted = false;
+    return NULL;
+}
+
+static void connect_wanted(tenon_node *node, struct tn_peer *peer)
+{
+    tn_conn *conn = NULL;
+    tenon_error err = { 0 };
+    if (tn_conn_connect(node->dist, peer->name, &conn, &err) != TENON_OK) {
+        tn_log(&node->log, TN_WARN, "connect_failed", "node", peer->name,
+               "reason", err.text, NULL);
+        remove_peer(node, peer, false, err.text);
+        return;
+    }
+    tn_conn_set_user(conn, peer);
+    tn_lock(node);
+    peer->conn = conn;
+    peer->state = TN_PEER_CALLING;
+    tn_unlock(node);
+}
+
+void tn_peers_connect_wanted(tenon_node *node)
+{
+    for (;;) {
+        tn_lock(node);
+        struct tn_peer *peer =
+            node->peers.wanted ? next_wanted_locked(node) : NULL;
+        tn_unlock(node);
+        if (peer == NULL) {
+            return;
+        }
+        connect_wanted(node, peer);
+    }
+}
+
+void tn_peers_fini(tenon_node *node)
+{
+    struct tn_peer *peer;
+    struct tn_peer *next;
+    HASH_ITER(hh, node->peers.table, peer, next)
+    {
+        HASH_DELETE(hh, node->peers.table, peer);
+        free_peer(peer);
+    }
+    struct tn_peer_watch *watch;
+    while ((watch = SLIST_FIRST(&node->peers.watches)) != NULL) {
+        SLIST_REMOVE_HEAD(&node->peers.watches, next);
+        free(watch);
+    }
+    for (size_t i = 0; i < node->dirty.count; i++) {
+        tn_conn_unref(node->dirty.conns[i]);
+    }
+    free(node->dirty.conns);
+}
+
+size_t tn_peers_output_waiting(tenon_node *node)
+{
+    struct tn_peer *peer;
+    struct tn_peer *next;
+    struct tn_conn_counters counters;
+    size_t waiting = 0;
+    tn_lock(node);
+    HASH_ITER(hh, node->peers.table, peer, next)
+    {
+        if (peer->state == TN_PEER_UP) {
+            tn_conn_counters(peer->conn, &counters);
+            waiting += counters.out_waiting;
+        }
+    }
+    tn_unlock(node);
+    return waiting;
+}
+
+void tn_peers_count(tenon_node *node, tenon_node_stats *stats)
+{
+    struct tn_peer *peer;
+    struct tn_peer *next;
+    tn_lock(node);
+    tenon_node_stats closed = node->counts;
+    HASH_ITER(hh, node->peers.table, peer, next)
+    {
+        if (peer->state == TN_PEER_UP) {
+            count_conn(node, peer->conn);
+            node->counts.peers++;
+        }
+    }
+    *stats = node->counts;
+    node->counts = closed;
+    tn_unlock(node);
+}
+
+/* ---- the public face --------------------------------------------------- */
+
+/* With the lock. */
+static enum tenon_err
+explain_loss(tenon_node *node, const char *name, tenon_error *err)
+{
+    const struct tn_peers *peers = &node->peers;
+    if (node->stopping) {
+        return tn_error(err, TENON_E_STOPPED, "node \"%s\": this node stops",
+                        name);
+    }
+    if (strcmp(peers->lost_name, name) != 0) {
+        return tn_error(err, TENON_E_NODEDOWN,
+                        "could not connect to node \"%s\"", name);
+    }
+    return tn_error(err, TENON_E_NODEDOWN, "%s", peers->lost_why);
+}
+
+/* With the lock, which the wait releases. */
+static enum tenon_err wait_until_up(tenon_node *node,
+                                    const char *name,
+                                    const struct timespec *until,
+                                    tenon_error *err)
+{
+    for (;;) {
+        struct tn_peer *peer = tn_peer_find_locked(node, name, strlen(name));
+        if (peer == NULL) {
+            return explain_loss(node, name, err);
+        }
+        if (peer->state == TN_PEER_UP) {
+            return TENON_OK;
+        }
+        if (!tn_condition_wait(&node->peer_changed, &node->lock, until)) {
+            return tn_error(err, TENON_E_TIMEOUT,
+                            "could not connect to node \"%s\" in time", name);
+        }
+    }
+}
+
+enum tenon_err tenon_node_connect(tenon_node *node,
+                                  const char *name,
+                                  uint32_t timeout_ms,
+                                  tenon_error *err)
+{
+    if (node == NULL || name == NULL || strcmp(name, node->name.full) == 0) {
+        return tn_error(err, TENON_E_INVAL,
+                        "could not connect: expected the name of another "
+                        "node, got \"%s\"",
+                        name == NULL ? "" : name);
+    }
+    struct tn_name split;
+    if (tn_name_split(name, &split, err) != TENON_OK) {
+        return TENON_E_INVAL;
+    }
+    if (tn_on_loop(node)) {
+        return tn_error(err, TENON_E_NOT_ALLOWED,
+                        "could not wait for node \"%s\" on the loop thread",
+                        name);
+    }
+    struct timespec until;
+    bool wake = false;
+    tn_deadline(timeout_ms == 0 ? node->connect_timeout_ms : timeout_ms,
+                &until);
+    tn_workers_block(&node->workers);
+    tn_lock(node);
+    (void)tn_peer_get_locked(node, name, strlen(name), &wake);
+    if (wake) {
+        tn_node_wake(node);
+    }
+    enum tenon_err rc = wait_until_up(
+        node, name, timeout_ms == TENON_NO_TIMEOUT ? NULL : &until, err);
+    tn_unlock(node);
+    tn_workers_unblock(&node->workers);
+    return rc;
+}
+
+static void disconnect_on_loop(tenon_node *node, void *user)
+{
+    char *name = user;
+    tn_lock(node);
+    struct tn_peer *peer = tn_peer_find_locked(node, name, strlen(name));
+    tn_conn *conn = peer == NULL ? NULL : peer->conn;
+    tn_unlock(node);
+    if (conn != NULL) {
+        tenon_error why = { 0 };
+        tn_error(&why, TENON_E_CLOSED, "disconnected by this node");
+        tn_conn_close(conn, &why);
+    }
+    free(name);
+}
+
+enum tenon_err tenon_node_disconnect(tenon_node *node, const char *name)
+{
+    if (node == NULL || name == NULL) {
+        return TENON_E_INVAL;
+    }
+    tn_lock(node);
+    bool known = tn_peer_find_locked(node, name, strlen(name)) != NULL;
+    tn_unlock(node);
+    if (!known) {
+        return TENON_E_NOT_FOUND;
+    }
+    char *copy = strdup(name);
+    if (copy == NULL) {
+        return TENON_E_NOMEM;
+    }
+    enum tenon_err rc = tn_node_run_on_loop(node, disconnect_on_loop, copy);
+    if (rc != TENON_OK) {
+        free(copy);
+    }
+    return rc;
+}
+
+static bool is_listed(const struct tn_peer *peer, enum tenon_peers which)
+{
+    if (peer->state != TN_PEER_UP) {
+        return false;
+    }
+    return which == TENON_PEERS_CONNECTED ||
+           peer->visible == (which == TENON_PEERS_VISIBLE);
+}
+
+enum tenon_err
+tenon_node_list(tenon_node *node, enum tenon_peers which, tenon_builder *out)
+{
+    struct tn_peer *peer;
+    struct tn_peer *next;
+    size_t count = 0;
+    if (node == NULL || out == NULL) {
+        return TENON_E_INVAL;
+    }
+    tn_lock(node);
+    HASH_ITER(hh, node->peers.table, peer, next)
+    {
+        count += is_listed(peer, which) ? 1 : 0;
+    }
+    if (count > 0) {
+        tenon_build_list(out, count);
+    }
+    HASH_ITER(hh, node->peers.table, peer, next)
+    {
+        if (is_listed(peer, which)) {
+            tenon_build_atom(out, peer->name);
+        }
+    }
+    tenon_build_nil(out);
+    tn_unlock(node);
+    return tenon_builder_error(out);
+}
+
+/* The entering of a watch, on the loop. */
+struct entering {
+    struct tn_peer_watch *watch;
+    enum tenon_err rc;
+};
+
+/* The peers that are up, in an array that the caller frees; NULL: no memory.
+ * They only go on the loop thread, but others may add some to the table. */
+static struct tn_peer **peers_up(tenon_node *node, size_t *count)
+{
+    struct tn_peer *peer;
+    struct tn_peer *next;
+    *count = 0;
+    tn_lock(node);
+    size_t room = HASH_COUNT(node->peers.table) + 1;
+    struct tn_peer **up = calloc(room, sizeof(struct tn_peer *));
+    HASH_ITER(hh, node->peers.table, peer, next)
+    {
+        if (up != NULL && peer->state == TN_PEER_UP) {
+            up[(*count)++] = peer;
+        }
+    }
+    tn_unlock(node);
+    return up;
+}
+
+/* The watches belong to the loop thread. */
+static void enter_watch(tenon_node *node, void *user)
+{
+    struct entering *entering = user;
+    struct tn_peer_watch *watch = entering->watch;
+    size_t count;
+    struct tn_peer **up = peers_up(node, &count);
+    if (up == NULL) {
+        entering->rc = TENON_E_NOMEM;
+        return;
+    }
+    SLIST_INSERT_HEAD(&node->peers.watches, watch, next);
+    for (size_t i = 0; i < count; i++) {
+        watch->fn(watch->user, up[i]->name, true, up[i]->visible);
+    }
+    free(up);
+}
+
+enum tenon_err
+tenon_node_watch_peers(tenon_node *node, tenon_peer_fn fn, void *user)
+{
+    if (node == NULL || fn == NULL) {
+        return TENON_E_INVAL;
+    }
+    struct tn_peer_watch *watch = calloc(1, sizeof(*watch));
+    if (watch == NULL) {
+        return TENON_E_NOMEM;
+    }
+    watch->fn = fn;
+    watch->user = user;
+    struct entering entering = { .watch = watch };
+    enum tenon_err rc = tn_node_call_on_loop(node, enter_watch, &entering);
+    rc = rc == TENON_OK ? entering.rc : rc;
+    if (rc != TENON_OK) {
+        free(watch);
+    }
+    return rc;
+}

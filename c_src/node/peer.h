@@ -1,0 +1,129 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* The other nodes: which are connected, being connected or lost; automatic
+ * connects; and sending signals to processes of any node. */
+#ifndef TN_NODE_PEER_H
+#define TN_NODE_PEER_H
+
+#include <stdbool.h>
+#include <stdint.h>
+#include <sys/queue.h>
+
+#include <tenon/node.h>
+
+#include "base/hash.h"
+#include "dist/conn.h"
+#include "node/process.h"
+#include "node/timer.h"
+
+struct tn_request;
+LIST_HEAD(tn_request_list, tn_request);
+
+enum tn_peer_state {
+    TN_PEER_WANTED,  /* connect as soon as the loop gets to it */
+    TN_PEER_CALLING, /* our own attempt is under way */
+    TN_PEER_AWAITED, /* the peer's attempt has precedence over ours */
+    TN_PEER_TAKING,  /* the peer's attempt is under way */
+    TN_PEER_UP,
+    TN_PEER_LOST, /* on its way out: nothing can be sent */
+};
+
+/* A node with a connection, or one under way; gone when that is lost. Guarded
+ * by the node's lock. */
+struct tn_peer {
+    UT_hash_handle hh; /* by name */
+    enum tn_peer_state state;
+    tn_conn *conn; /* kept; NULL while wanted or awaited */
+    tn_conn *next; /* kept: a newer connection of a restarted peer, in its
+                      handshake, while the old one is still up */
+    bool visible;
+    struct tn_timer deadline; /* of AWAITED */
+    struct tn_buf pending;    /* frames in full form until the peer is up */
+    bool broken; /* a signal found no room there: closed when it is up */
+    struct tn_link_list links;
+    struct tn_monitor_list monitors; /* of both directions */
+    struct tn_request_list requests;
+    char name[TENON_NODE_NAME_MAX_BYTES + 1];
+};
+
+struct tn_peer_watch {
+    SLIST_ENTRY(tn_peer_watch) next;
+    tenon_peer_fn fn;
+    void *user;
+};
+
+/* Guarded by the node's lock. */
+struct tn_peers {
+    struct tn_peer *table;
+    bool wanted;                         /* some are in state WANTED */
+    SLIST_HEAD(, tn_peer_watch) watches; /* loop thread only */
+    /* which peer was last lost or not reached, and why: told to the threads
+     * that wait for that peer */
+    char lost_name[TENON_NODE_NAME_MAX_BYTES + 1];
+    char lost_why[TENON_ERROR_TEXT_BYTES];
+};
+
+/* Most bytes of messages that wait for one handshake; other signals may use as
+ * much again. */
+#define TN_PENDING_MAX_BYTES (16u * 1024u * 1024u)
+
+extern const struct tn_conn_events tn_peer_events;
+
+/* The peer of that name; created as WANTED when there is none (the caller
+ * wakes the loop when *wake was set). NULL: out of memory, or the node stops.
+ * With the lock held. */
+struct tn_peer *
+tn_peer_get_locked(tenon_node *node, const char *name, size_t len, bool *wake);
+struct tn_peer *
+tn_peer_find_locked(tenon_node *node, const char *name, size_t len);
+
+/* Sends a signal to a peer, or keeps it until the peer is up. With the lock
+ * held, which the caller leaves by tn_leave: that writes it to the socket.
+ * Errors: those of tn_conn_send; QUEUE_FULL while pending (a signal that is no
+ * message then costs the connection, so that the peer does not wait for it). */
+enum tenon_err tn_peer_send_locked(tenon_node *node,
+                                   struct tn_peer *peer,
+                                   const struct tn_signal *signal);
+/* Loop thread: starts the connects that are wanted. */
+void tn_peers_connect_wanted(tenon_node *node);
+/* Writes what was sent under the lock. Any thread, without the lock. */
+void tn_peers_flush_dirty(tenon_node *node);
+void tn_peers_fini(tenon_node *node);
+/* Loop thread: bytes that wait to be written to all peers. */
+size_t tn_peers_output_waiting(tenon_node *node);
+/* Loop thread: the counts of the node with those of its connections. */
+void tn_peers_count(tenon_node *node, tenon_node_stats *stats);
+
+/* ---- sending messages ------------------------------------------------- *
+ * All of: without the lock; any thread; do not block; `from` may be the null
+ * view (a pid of the node's own then stands in). An unknown local target
+ * loses the message without an error, as on BEAM. Errors: INVAL, QUEUE_FULL,
+ * LIMIT (local mailbox full), NOMEM, STOPPED. */
+
+enum tenon_err tn_send_pid(tenon_node *node,
+                           tenon_term from,
+                           tenon_term to,
+                           tenon_term message);
+/* The same for an answer that somebody waits for: a full output queue does not
+ * refuse it but, when twice as full, closes the connection. */
+enum tenon_err tn_send_answer(tenon_node *node,
+                              tenon_term from,
+                              tenon_term to,
+                              tenon_term message);
+enum tenon_err tn_send_name(tenon_node *node,
+                            tenon_term from,
+                            const char *name,
+                            const char *on,
+                            tenon_term message);
+/* An answer to an alias; NOTSUP when the node of the reference lacks aliases, or is not
+ * connected. */
+enum tenon_err tn_send_alias(tenon_node *node,
+                             tenon_term from,
+                             tenon_term ref,
+                             tenon_term message);
+enum tenon_err tn_send_dest(tenon_node *node,
+                            tenon_term from,
+                            const tenon_dest *to,
+                            tenon_term message,
+                            tenon_error *err);
+
+#endif

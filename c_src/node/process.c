@@ -1,0 +1,345 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* The life of a process: its start, its end, who holds it. */
+#include "node/process.h"
+
+#include <stdlib.h>
+#include <string.h>
+
+#include "base/condition.h"
+#include "base/error.h"
+#include "node/atoms.h"
+#include "node/link.h"
+#include "node/node.h"
+#include "term/build.h"
+#include "term/bytes.h"
+#include "term/format.h"
+#include "term/tags.h"
+
+/* NEW_PID_EXT with the node's name as SMALL_ATOM_UTF8_EXT. */
+#define PID_BYTES(name_len) (15u + (name_len))
+
+/* ---- start and end ----------------------------------------------------- */
+
+static tenon_process *allocate(tenon_node *node,
+                               const struct tn_process_spec *spec)
+{
+    tenon_process *process =
+        calloc(1, sizeof(*process) + PID_BYTES(strlen(node->name.full)));
+    if (process == NULL) {
+        return NULL;
+    }
+    atomic_init(&process->refs, 2); /* the table's and the caller's */
+    process->node = node;
+    process->class = spec->class;
+    process->state = spec->state;
+    process->run_inline = spec->run_inline;
+    process->unseen = spec->unseen;
+    process->immortal = spec->immortal;
+    process->trap_exit = spec->trap_exit;
+    process->job.fn = tn_process_run_job;
+    STAILQ_INIT(&process->mailbox);
+    LIST_INIT(&process->links);
+    LIST_INIT(&process->monitoring);
+    LIST_INIT(&process->monitored);
+    return process;
+}
+
+/* A mailbox: its messages are waited for. */
+static bool make_condition(tenon_process *process)
+{
+    if (process->class->on_message != NULL) {
+        return true;
+    }
+    process->arrived = malloc(sizeof(*process->arrived));
+    if (process->arrived == NULL) {
+        return false;
+    }
+    if (!tn_condition_init(process->arrived)) {
+        free(process->arrived);
+        process->arrived = NULL;
+        return false;
+    }
+    return true;
+}
+
+static void destroy(tenon_process *process)
+{
+    if (process->arrived != NULL) {
+        pthread_cond_destroy(process->arrived);
+        free(process->arrived);
+    }
+    tenon_value_free(process->exit_reason);
+    tenon_value_free(process->doom_reason);
+    free(process->name);
+    free(process);
+}
+
+static void encode_pid(tenon_process *process)
+{
+    const char *name = process->node->name.full;
+    size_t len = strlen(name);
+    uint8_t *p = process->pid_bytes;
+    p[0] = TN_NEW_PID;
+    p[1] = TN_SMALL_ATOM_UTF8;
+    p[2] = (uint8_t)len;
+    memcpy(p + 3, name, len);
+    tn_put32(p + 3 + len, process->id);
+    tn_put32(p + 7 + len, process->serial);
+    tn_put32(p + 11 + len, process->node->creation);
+    process->pid = (tenon_term){ p, PID_BYTES(len) };
+}
+
+static enum tenon_err enter_locked(tenon_process *process,
+                                   const struct tn_process_spec *spec)
+{
+    tenon_node *node = process->node;
+    if (node->stopping) {
+        return TENON_E_STOPPED;
+    }
+    if (node->processes.free_first == 0) {
+        return TENON_E_LIMIT;
+    }
+    if (spec->name != NULL) {
+        enum tenon_err rc =
+            tn_process_register_locked(process, spec->name, spec->own_name);
+        if (rc != TENON_OK) {
+            return rc;
+        }
+    }
+    tn_process_enter_table_locked(process);
+    encode_pid(process);
+    return TENON_OK;
+}
+
+static void explain_start(tenon_error *err,
+                          enum tenon_err code,
+                          const struct tn_process_spec *spec)
+{
+    if (spec->name != NULL && code == TENON_E_EXISTS) {
+        tn_error(err, code,
+                 "could not start process: name '%s' is registered already",
+                 spec->name);
+    } else if (spec->name != NULL && code == TENON_E_INVAL) {
+        tn_error(err, code,
+                 "could not start process: '%s' cannot be registered",
+                 spec->name);
+    } else if (code == TENON_E_LIMIT) {
+        tn_error(err, code, "could not start process: %d are running already",
+                 TENON_PROCESSES_MAX);
+    } else {
+        tn_error(err, code, "could not start process: %s",
+                 tenon_err_text(code));
+    }
+}
+
+tenon_process *tn_process_start(tenon_node *node,
+                                const struct tn_process_spec *spec,
+                                tenon_error *err)
+{
+    tenon_process *process = allocate(node, spec);
+    if (process == NULL || !make_condition(process)) {
+        free(process);
+        explain_start(err, TENON_E_NOMEM, spec);
+        return NULL;
+    }
+    tn_lock(node);
+    enum tenon_err rc = enter_locked(process, spec);
+    tn_unlock(node);
+    if (rc != TENON_OK) {
+        destroy(process);
+        explain_start(err, rc, spec);
+        return NULL;
+    }
+    return process;
+}
+
+/* Ends one process; those that its links take along are only noted. */
+static void
+end_this_locked(tenon_process *process, tenon_term reason, bool *wake)
+{
+    if (reason.bytes == NULL) {
+        reason = tn_atom_killed;
+    }
+    process->exited = true;
+    tn_process_unregister_locked(process);
+    tn_process_leave_table_locked(process);
+    tenon_value_free(process->exit_reason);
+    process->exit_reason = tenon_value_new(reason);
+    tn_links_process_ended(process, reason, wake);
+    if (process->class->on_exit == NULL) {
+        process->on_exit_done = true;
+        tn_process_drop_messages_locked(process);
+    }
+    tn_process_schedule_locked(process, wake);
+    /* The table's reference; whoever calls this holds another. */
+    tenon_process_release(process);
+}
+
+void tn_process_doom_locked(tenon_process *process, tenon_term reason)
+{
+    if (process->exited || process->doomed || process->immortal) {
+        return;
+    }
+    process->doomed = true;
+    process->doom_reason = tenon_value_new(reason);
+    (void)tenon_process_keep(process);
+    STAILQ_INSERT_TAIL(&process->node->doomed, process, doomed_next);
+}
+
+void tn_processes_end_doomed_locked(tenon_node *node, bool *wake)
+{
+    tenon_process *process;
+    while ((process = STAILQ_FIRST(&node->doomed)) != NULL) {
+        STAILQ_REMOVE_HEAD(&node->doomed, doomed_next);
+        if (!process->exited) {
+            end_this_locked(process, tenon_value_term(process->doom_reason),
+                            wake);
+        }
+        tenon_process_release(process);
+    }
+}
+
+enum tenon_err
+tn_process_end_locked(tenon_process *process, tenon_term reason, bool *wake)
+{
+    if (process->exited) {
+        return TENON_E_NOPROC;
+    }
+    tenon_node *node = process->node;
+    tenon_process_keep(process);
+    end_this_locked(process, reason, wake);
+    tn_processes_end_doomed_locked(node, wake);
+    tenon_process_release(process);
+    return TENON_OK;
+}
+
+enum tenon_err tn_process_end(tenon_process *process, tenon_term reason)
+{
+    tenon_node *node = process->node;
+    bool wake = false;
+    tn_lock(node);
+    enum tenon_err rc = tn_process_end_locked(process, reason, &wake);
+    tn_leave(node, wake);
+    return rc;
+}
+
+static void end_one_locked(tenon_process *process)
+{
+    bool wake = false;
+    (void)tn_process_end_locked(process, tn_atom_shutdown, &wake);
+}
+
+void tn_processes_end_all(tenon_node *node)
+{
+    struct tn_processes *all = &node->processes;
+    for (uint32_t id = 1; id <= TN_PID_ID_MAX; id++) {
+        tn_lock(node);
+        tenon_process *process = all->slots[id - 1].process;
+        if (process != NULL) {
+            end_one_locked(process);
+        }
+        tn_leave(node, process != NULL);
+    }
+}
+
+tenon_process *tenon_process_keep(tenon_process *process)
+{
+    if (process != NULL) {
+        atomic_fetch_add(&process->refs, 1);
+    }
+    return process;
+}
+
+void tenon_process_release(tenon_process *process)
+{
+    if (process != NULL && atomic_fetch_sub(&process->refs, 1) == 1) {
+        destroy(process);
+    }
+}
+
+/* ---- the rest of the public face --------------------------------------- */
+
+void tenon_process_pid(const tenon_process *process, tenon_pid *pid)
+{
+    if (tenon_term_pid(process->pid, pid) != TENON_OK) {
+        *pid = (tenon_pid){ 0 };
+    }
+}
+
+tenon_node *tenon_process_node(const tenon_process *process)
+{
+    return process->node;
+}
+
+void tenon_process_trap_exit(tenon_process *process, bool trap)
+{
+    tn_lock(process->node);
+    process->trap_exit = trap;
+    tn_unlock(process->node);
+}
+
+/* Its own handler asks: ends when that returns. */
+static bool ask_end_locked(tenon_process *process, tenon_value **reason)
+{
+    if (process->run != TN_RUN_NOW ||
+        !pthread_equal(process->runner, pthread_self())) {
+        return false;
+    }
+    if (!process->exit_at_end) {
+        process->exit_at_end = true;
+        process->exit_reason = *reason;
+        *reason = NULL;
+    }
+    return true;
+}
+
+enum tenon_err tn_process_exit_value(tenon_process *process,
+                                     tenon_value *reason)
+{
+    tenon_node *node = process->node;
+    bool wake = false;
+    enum tenon_err rc = TENON_OK;
+    tn_lock(node);
+    if (process->exited) {
+        rc = TENON_E_NOPROC;
+    } else if (!ask_end_locked(process, &reason)) {
+        rc = tn_process_end_locked(process, tenon_value_term(reason), &wake);
+    }
+    tn_leave(node, wake);
+    tenon_value_free(reason);
+    return rc;
+}
+
+enum tenon_err
+tenon_process_exit(tenon_process *process, const char *pattern, ...)
+{
+    if (process == NULL || pattern == NULL) {
+        return TENON_E_INVAL;
+    }
+    va_list args;
+    struct tenon_builder out;
+    tenon_term term;
+    tn_builder_init(&out, TENON_TERM_MAX_BYTES);
+    va_start(args, pattern);
+    (void)tn_format_va(&out, pattern, &args);
+    va_end(args);
+    enum tenon_err rc = TENON_E_INVAL;
+    if (tenon_builder_term(&out, &term) == TENON_OK) {
+        rc = tn_process_exit_value(process, tenon_value_new(term));
+    }
+    tn_builder_fini(&out);
+    return rc;
+}
+
+tenon_process *
+tenon_mailbox_new(tenon_node *node, const char *name, tenon_error *err)
+{
+    static const struct tn_process_class mailbox = { 0 };
+    if (node == NULL) {
+        tn_error(err, TENON_E_INVAL, "could not start mailbox: no node");
+        return NULL;
+    }
+    return tn_process_start(
+        node, &(struct tn_process_spec){ .class = &mailbox, .name = name },
+        err);
+}

@@ -1,0 +1,244 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* Sending messages to processes of this node and of others. */
+#include <string.h>
+
+#include "base/error.h"
+#include "dist/flags.h"
+#include "node/node.h"
+#include "node/text.h"
+#include "term/build.h"
+#include "term/format.h"
+
+/* A message of at least this size is encoded without the node's lock. */
+#define LARGE_BYTES 65536u
+
+static enum tenon_err
+deliver_here(tenon_node *node, tenon_term target, tenon_term message)
+{
+    bool wake = false;
+    enum tenon_err rc = TENON_OK;
+    tn_lock(node);
+    tenon_process *process = tn_process_target_locked(node, target);
+    if (process == NULL) {
+        node->counts.messages_to_nobody++;
+    } else {
+        rc = tn_process_deliver_locked(process, message, NULL, false, &wake);
+    }
+    tn_leave(node, wake);
+    return rc == TENON_E_NOPROC ? TENON_OK : rc;
+}
+
+/* The connection of a peer that is up, kept; NULL: not up. */
+static tn_conn *conn_locked(const struct tn_peer *peer)
+{
+    return peer != NULL && peer->state == TN_PEER_UP ? tn_conn_ref(peer->conn)
+                                                     : NULL;
+}
+
+static enum tenon_err
+send_large(tenon_node *node, tn_conn *conn, const struct tn_signal *signal)
+{
+    enum tenon_err rc = tn_conn_send(conn, signal, NULL);
+    if (rc == TENON_OK) {
+        tn_conn_flush(conn);
+    } else if (rc == TENON_E_QUEUE_FULL) {
+        tn_lock(node);
+        node->counts.sends_refused++;
+        tn_unlock(node);
+    }
+    tn_conn_unref(conn);
+    return rc;
+}
+
+static enum tenon_err send_there(tenon_node *node,
+                                 const char *name,
+                                 size_t len,
+                                 const struct tn_signal *signal)
+{
+    bool wake = false;
+    tn_conn *large = NULL;
+    enum tenon_err rc = TENON_OK;
+    tn_lock(node);
+    struct tn_peer *peer = tn_peer_get_locked(node, name, len, &wake);
+    if (peer == NULL) {
+        rc = node->stopping ? TENON_E_STOPPED : TENON_E_INVAL;
+    } else if (signal->payload.len >= LARGE_BYTES &&
+               peer->state == TN_PEER_UP) {
+        large = conn_locked(peer);
+    } else {
+        rc = tn_peer_send_locked(node, peer, signal);
+    }
+    tn_leave(node, wake);
+    if (large != NULL) {
+        rc = send_large(node, large, signal);
+    }
+    return rc == TENON_E_NODEDOWN ? TENON_OK : rc;
+}
+
+static tenon_term sender(const tenon_node *node, tenon_term from)
+{
+    return from.bytes != NULL ? from : node->client->pid;
+}
+
+static enum tenon_err send_pid(tenon_node *node,
+                               tenon_term from,
+                               tenon_term to,
+                               tenon_term message,
+                               bool awaited)
+{
+    struct tn_id_view pid;
+    struct tn_text name;
+    if (message.bytes == NULL || !tn_pid_view(to, &pid)) {
+        return TENON_E_INVAL;
+    }
+    (void)tn_text_of_view(&pid.node, &name);
+    if (name.len == strlen(node->name.full) &&
+        memcmp(name.text, node->name.full, name.len) == 0) {
+        return deliver_here(node, to, message);
+    }
+    struct tn_signal signal = { .kind = TN_SIG_SEND,
+                                .from = sender(node, from),
+                                .to = to,
+                                .payload = message,
+                                .awaited = awaited };
+    return send_there(node, name.text, name.len, &signal);
+}
+
+enum tenon_err tn_send_pid(tenon_node *node,
+                           tenon_term from,
+                           tenon_term to,
+                           tenon_term message)
+{
+    return send_pid(node, from, to, message, false);
+}
+
+enum tenon_err tn_send_answer(tenon_node *node,
+                              tenon_term from,
+                              tenon_term to,
+                              tenon_term message)
+{
+    return send_pid(node, from, to, message, true);
+}
+
+enum tenon_err tn_send_name(tenon_node *node,
+                            tenon_term from,
+                            const char *name,
+                            const char *on,
+                            tenon_term message)
+{
+    struct tenon_builder atom;
+    tenon_term to;
+    tn_builder_init(&atom, TENON_ATOM_MAX_BYTES + 3);
+    tenon_build_atom(&atom, name);
+    enum tenon_err rc = tenon_builder_term(&atom, &to);
+    if (rc != TENON_OK || message.bytes == NULL) {
+        rc = TENON_E_INVAL;
+    } else if (on == NULL || strcmp(on, node->name.full) == 0) {
+        rc = deliver_here(node, to, message);
+    } else {
+        struct tn_signal signal = { .kind = TN_SIG_SEND_NAME,
+                                    .from = sender(node, from),
+                                    .to = to,
+                                    .payload = message };
+        rc = send_there(node, on, strlen(on), &signal);
+    }
+    tn_builder_fini(&atom);
+    return rc;
+}
+
+enum tenon_err tn_send_alias(tenon_node *node,
+                             tenon_term from,
+                             tenon_term ref,
+                             tenon_term message)
+{
+    struct tn_id_view view;
+    struct tn_text name;
+    if (message.bytes == NULL || !tn_ref_view(ref, &view)) {
+        return TENON_E_INVAL;
+    }
+    (void)tn_text_of_view(&view.node, &name);
+    struct tn_signal signal = { .kind = TN_SIG_SEND_ALIAS,
+                                .from = sender(node, from),
+                                .to = ref,
+                                .payload = message,
+                                .awaited = true };
+    tn_conn *large = NULL;
+    enum tenon_err rc = TENON_E_NOTSUP;
+    tn_lock(node);
+    struct tn_peer *peer = tn_peer_find_locked(node, name.text, name.len);
+    if (peer != NULL && peer->state == TN_PEER_UP) {
+        if (message.len >= LARGE_BYTES) {
+            large = conn_locked(peer);
+        } else {
+            rc = tn_peer_send_locked(node, peer, &signal);
+        }
+    }
+    tn_leave(node, false);
+    if (large != NULL) {
+        rc = send_large(node, large, &signal);
+    }
+    return rc;
+}
+
+/* ---- the public face --------------------------------------------------- */
+
+enum tenon_err tn_send_dest(tenon_node *node,
+                            tenon_term from,
+                            const tenon_dest *to,
+                            tenon_term message,
+                            tenon_error *err)
+{
+    enum tenon_err rc = TENON_E_INVAL;
+    if (to->pid != NULL) {
+        tenon_value *pid = tenon_value_format("~p", to->pid);
+        if (pid != NULL) {
+            rc = tn_send_pid(node, from, tenon_value_term(pid), message);
+        }
+        tenon_value_free(pid);
+    } else if (to->name != NULL) {
+        rc = tn_send_name(node, from, to->name, to->node, message);
+    }
+    if (rc != TENON_OK) {
+        tn_error(err, rc, "could not send to %s%s%s: %s",
+                 to->pid != NULL ? "a process of " : "'",
+                 to->pid != NULL    ? to->pid->node
+                 : to->name != NULL ? to->name
+                                    : "",
+                 to->pid != NULL ? "" : "'", tenon_err_text(rc));
+    }
+    return rc;
+}
+
+enum tenon_err tenon_send(tenon_node *node,
+                          const tenon_dest *to,
+                          tenon_term message,
+                          tenon_error *err)
+{
+    if (node == NULL || to == NULL) {
+        return tn_error(err, TENON_E_INVAL, "could not send: no node or dest");
+    }
+    return tn_send_dest(node, (tenon_term){ NULL, 0 }, to, message, err);
+}
+
+enum tenon_err tenon_send_format(tenon_node *node,
+                                 const tenon_dest *to,
+                                 const char *pattern,
+                                 ...)
+{
+    if (node == NULL || to == NULL || pattern == NULL) {
+        return TENON_E_INVAL;
+    }
+    va_list args;
+    struct tenon_builder out;
+    tenon_term message;
+    tn_builder_init(&out, TENON_TERM_MAX_BYTES);
+    va_start(args, pattern);
+    (void)tn_format_va(&out, pattern, &args);
+    va_end(args);
+    enum tenon_err rc = TENON_E_INVAL;
+    if (tenon_builder_term(&out, &message) == TENON_OK) {
+        rc = tn_send_dest(node, (tenon_term){ NULL, 0 }, to, message, NULL);
+    }
+    tn_builder_fini(&out);
+    return rc;
+}

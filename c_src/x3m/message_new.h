@@ -1,0 +1,23 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* What a message is new with: its id and its time. */
+#ifndef TN_X3M_MESSAGE_NEW_H
+#define TN_X3M_MESSAGE_NEW_H
+
+#include <stdint.h>
+
+#include <tenon/x3m.h>
+
+/* Characters of an id: base64url of 15 bytes. */
+#define TN_MESSAGE_ID_CHARS 20
+
+/* Writes an id: 64 bits of time, 24 of who makes it, 32 of a counter.
+ * text: TN_MESSAGE_ID_CHARS and a NUL are written. */
+void tn_message_id_format(uint64_t now_ns,
+                          uint32_t maker,
+                          uint32_t counter,
+                          char text[TN_MESSAGE_ID_CHARS + 1]);
+
+/* Appends the DateTime of that moment, in UTC, to the microsecond. */
+enum tenon_err tn_build_datetime(tenon_builder *out, int64_t wall_ns);
+
+#endif

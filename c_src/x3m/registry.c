@@ -1,0 +1,274 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* The service registry's process, and what it sends: introductions, the own
+ * services on change and every 20 s, the farewell. */
+#include "x3m/registry.h"
+
+#include <stdlib.h>
+#include <string.h>
+
+#include "base/error.h"
+#include "base/log.h"
+#include "node/node.h"
+#include "term/build.h"
+#include "x3m/attempt.h"
+#include "x3m/registry_message.h"
+#include "x3m/router.h"
+
+/* ---- sending ---------------------------------------------------------- */
+
+/* What is said to one node or to all. */
+struct saying {
+    enum tn_registry_kind kind;
+    struct tn_announced *services;
+    size_t count;
+};
+
+static void send_term(struct tn_x3m *x3m, const char *to, tenon_term message)
+{
+    enum tenon_err rc = tn_send_name(x3m->node, tn_process_pid(x3m->registry),
+                                     TN_REGISTRY_NAME, to, message);
+
+    if (rc < 0) {
+        tn_log(&x3m->node->log, TN_WARN, "x3m_registry_send", "to", to, "error",
+               tenon_err_text(rc), NULL);
+    }
+}
+
+static void send_to_all(struct tn_x3m *x3m, tenon_term message)
+{
+    tenon_builder names;
+    tenon_term list, element;
+    tenon_cursor at;
+    tenon_atom name;
+
+    tn_builder_init(&names, TENON_TERM_MAX_BYTES);
+    if (tenon_node_list(x3m->node, TENON_PEERS_VISIBLE, &names) >= 0 &&
+        tenon_builder_term(&names, &list) == TENON_OK) {
+        tenon_cursor_init(&at, list);
+        while (tenon_cursor_next(&at, &element)) {
+            if (tenon_term_atom(element, &name) == TENON_OK) {
+                send_term(x3m, name.text, message);
+            }
+        }
+    }
+    tn_builder_fini(&names);
+}
+
+/* The one place from which anything goes to a registry. to: NULL: to all
+ * visible nodes. */
+static enum tenon_err
+say(struct tn_x3m *x3m, const char *to, const struct saying *saying)
+{
+    tenon_builder builder;
+    tenon_term message;
+
+    tn_builder_init(&builder, TENON_TERM_MAX_BYTES);
+    enum tenon_err rc =
+        tn_registry_build(&builder, saying->kind, x3m->node->name.full,
+                          saying->services, saying->count);
+
+    if (rc == TENON_OK) {
+        rc = tenon_builder_term(&builder, &message);
+    }
+    if (rc == TENON_OK && to != NULL) {
+        send_term(x3m, to, message);
+    } else if (rc == TENON_OK) {
+        send_to_all(x3m, message);
+    }
+    tn_builder_fini(&builder);
+    return rc;
+}
+
+/* Collects public services, of one router or (NULL) of all. The names stay
+ * where they are until the node ends. saying->services: owned, free. */
+static enum tenon_err
+collect(struct tn_x3m *x3m, const tenon_router *router, struct saying *saying)
+{
+    struct tn_service *service, *following;
+    size_t room;
+
+    *saying = (struct saying){ .kind = TN_REGISTRY_REGISTER };
+    tn_x3m_lock(x3m);
+    room = HASH_CNT(of_node, x3m->local);
+    saying->services = calloc(room + 1, sizeof *saying->services);
+    HASH_ITER(of_node, x3m->local, service, following)
+    {
+        if (saying->services != NULL && service->is_public &&
+            (router == NULL || service->router == router)) {
+            saying->services[saying->count++] =
+                (struct tn_announced){ service->name, service->router->module };
+        }
+    }
+    tn_x3m_unlock(x3m);
+    return saying->services == NULL ? TENON_E_NOMEM : TENON_OK;
+}
+
+static enum tenon_err
+tell_services(struct tn_x3m *x3m, const char *to, const tenon_router *router)
+{
+    struct saying saying;
+    enum tenon_err rc = collect(x3m, router, &saying);
+
+    if (rc == TENON_OK) {
+        rc = say(x3m, to, &saying);
+        free(saying.services);
+    }
+    return rc;
+}
+
+enum tenon_err tn_registry_announce(struct tn_x3m *x3m,
+                                    const tenon_router *router)
+{
+    return tell_services(x3m, NULL, router);
+}
+
+static void log_failed(struct tn_x3m *x3m, const char *what, enum tenon_err rc)
+{
+    if (rc < 0) {
+        tn_log(&x3m->node->log, TN_ERROR, "x3m_registry", "doing", what,
+               "error", tenon_err_text(rc), NULL);
+    }
+}
+
+static void exchange(struct tn_timer *timer, void *user)
+{
+    struct tn_x3m *x3m = user;
+
+    log_failed(x3m, "exchange", tell_services(x3m, NULL, NULL));
+    log_failed(x3m, "exchange timer",
+               tn_timer_start(x3m->node, timer, TN_REGISTRY_EXCHANGE_MS,
+                              exchange, x3m));
+}
+
+/* ---- peers ------------------------------------------------------------ */
+
+static void peer_up(struct tn_x3m *x3m, const char *name)
+{
+    const struct saying introduce = { .kind = TN_REGISTRY_INTRODUCE };
+
+    log_failed(x3m, "introduce", say(x3m, name, &introduce));
+    log_failed(x3m, "register", tell_services(x3m, name, NULL));
+}
+
+static void on_peer(void *user, const char *name, bool up, bool visible)
+{
+    struct tn_x3m *x3m = user;
+
+    if (up) {
+        /* Hidden nodes are not spoken to unless they ask. */
+        if (visible) {
+            peer_up(x3m, name);
+        }
+        return;
+    }
+    tn_x3m_lock(x3m);
+    tn_remotes_drop_node(&x3m->remotes, name);
+    tn_x3m_unlock(x3m);
+    tn_attempts_node_down(x3m, name);
+}
+
+/* ---- receiving -------------------------------------------------------- */
+
+static void log_dropped(struct tn_x3m *x3m, const char *why, tenon_term term)
+{
+    char text[160];
+
+    tenon_term_print(term, text, sizeof text);
+    tn_log(&x3m->node->log, TN_WARN, "x3m_registry_dropped", "why", why,
+           "message", text, NULL);
+}
+
+static void take_services(struct tn_x3m *x3m,
+                          const struct tn_registry_message *message)
+{
+    size_t left_out;
+
+    tn_x3m_lock(x3m);
+    enum tenon_err rc = tn_remotes_fold(&x3m->remotes, message->node.text,
+                                        message->services, &left_out);
+
+    tn_x3m_unlock(x3m);
+    if (rc < 0) {
+        log_dropped(x3m, tenon_err_text(rc), message->services);
+    } else if (left_out > 0) {
+        log_dropped(x3m, "pairs that are not two atoms", message->services);
+    }
+}
+
+static void handle(struct tn_x3m *x3m,
+                   const struct tn_registry_message *message)
+{
+    switch (message->kind) {
+    case TN_REGISTRY_INTRODUCE:
+        log_failed(x3m, "introduce ourselves",
+                   tell_services(x3m, message->node.text, NULL));
+        break;
+    case TN_REGISTRY_REGISTER:
+        take_services(x3m, message);
+        break;
+    case TN_REGISTRY_UNREGISTER:
+        tn_x3m_lock(x3m);
+        tn_remotes_drop_node(&x3m->remotes, message->node.text);
+        tn_x3m_unlock(x3m);
+        break;
+    }
+}
+
+static void on_message(tenon_process *self, void *state, tenon_term term)
+{
+    struct tn_x3m *x3m = state;
+    struct tn_registry_message message;
+
+    (void)self;
+    if (tn_registry_read(term, &message) < 0) {
+        log_dropped(x3m, "none of the registry's messages", term);
+        return;
+    }
+    /* Of the own node nobody else knows better, and a BEAM never says it. */
+    if (strcmp(message.node.text, x3m->node->name.full) != 0) {
+        handle(x3m, &message);
+    }
+}
+
+/* ---- life ------------------------------------------------------------- */
+
+static const struct tn_process_class registry_class = {
+    .on_message = on_message,
+};
+
+enum tenon_err tn_registry_start(struct tn_x3m *x3m, tenon_error *err)
+{
+    tenon_error why = { .code = TENON_E_NOMEM };
+    const struct tn_process_spec spec = {
+        .class = &registry_class,
+        .state = x3m,
+        .name = TN_REGISTRY_NAME,
+        .run_inline = true,
+        .trap_exit = true,
+    };
+
+    if (x3m->registry == NULL) {
+        x3m->registry = tn_process_start(x3m->node, &spec, &why);
+        if (x3m->registry == NULL) {
+            return tn_error(err, why.code, "service registry: %s", why.text);
+        }
+    }
+    enum tenon_err rc = tn_timer_start(x3m->node, &x3m->exchange,
+                                       TN_REGISTRY_EXCHANGE_MS, exchange, x3m);
+
+    if (rc == TENON_OK) {
+        rc = tenon_node_watch_peers(x3m->node, on_peer, x3m);
+    }
+    if (rc < 0) {
+        return tn_error(err, rc, "service registry: %s", tenon_err_text(rc));
+    }
+    return TENON_OK;
+}
+
+void tn_registry_stop(struct tn_x3m *x3m)
+{
+    const struct saying farewell = { .kind = TN_REGISTRY_UNREGISTER };
+
+    tn_timer_stop(x3m->node, &x3m->exchange);
+    log_failed(x3m, "farewell", say(x3m, NULL, &farewell));
+}

@@ -1,0 +1,391 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* Serving one service call: a tenon_call of the service's own inside the call
+ * of the function that a peer runs. */
+#include "x3m/serve.h"
+
+#include <stdlib.h>
+#include <string.h>
+
+#include "base/log.h"
+#include "node/call.h"
+#include "node/node.h"
+#include "term/build.h"
+#include "x3m/message.h"
+#include "x3m/router.h"
+
+/* The `extra` of a service's call; the message's bytes are those of the call's
+ * `tag`, which a kept call has copied. */
+struct service_call {
+    tenon_message message;
+    const struct tn_service *service;
+    /* The call as it was given to the handler, and the function's call around
+     * it. Both are on the stack of the serving thread: to be used by that very
+     * call alone, not by one that was kept. */
+    const tenon_call *on_stack;
+    tenon_call *around;
+};
+
+static enum tenon_err return_atom(tenon_call *call, const char *atom)
+{
+    tenon_builder builder;
+    tenon_term term;
+
+    tn_builder_init(&builder, 64);
+    tenon_build_atom(&builder, atom);
+    enum tenon_err rc = tenon_builder_term(&builder, &term);
+
+    if (rc == TENON_OK) {
+        rc = tn_call_answer(call, TN_OUT_RETURN, term);
+    }
+    tn_builder_fini(&builder);
+    return rc;
+}
+
+/* ---- replying --------------------------------------------------------- */
+
+static enum tenon_err send_message(tenon_call *call,
+                                   const tenon_message *message)
+{
+    tenon_builder builder;
+    tenon_term term;
+
+    tn_builder_init(&builder, TENON_TERM_MAX_BYTES);
+    tn_message_reserve(message, &builder);
+    tn_message_build(message, &builder);
+    enum tenon_err rc = tenon_builder_term(&builder, &term);
+
+    if (rc == TENON_OK) {
+        rc = tn_send_answer(call->node, tn_process_pid(call->self),
+                            tn_message_field(message, TN_FIELD_REPLY_TO), term);
+    }
+    tn_builder_fini(&builder);
+    return rc;
+}
+
+static void log_failure(const tenon_call *call,
+                        const struct tn_service *service,
+                        const char *what,
+                        enum tenon_err rc)
+{
+    tn_log(&call->node->log, TN_WARN, "x3m_service", "router",
+           service->router->module, "service", service->name, "failed", what,
+           "error", rc < 0 ? tenon_err_text(rc) : NULL, NULL);
+}
+
+static enum tenon_err
+reply(tenon_call *call, struct service_call *served, tenon_term response)
+{
+    tenon_message *message = &served->message;
+    enum tenon_err rc = tn_message_respond(message, response);
+
+    if (rc < 0) {
+        return rc;
+    }
+    tn_message_set_const(message, TN_FIELD_REQUEST, tn_const_nil());
+    if (!tenon_term_is_atom(tn_message_field(message, TN_FIELD_DRY_RUN),
+                            "verbose")) {
+        tn_message_set_const(message, TN_FIELD_EVENTS, tn_const_empty_list());
+    }
+    return send_message(call, message);
+}
+
+/* ---- the service's call ----------------------------------------------- */
+
+static const struct tn_call_ops service_ops;
+
+static struct service_call *served_by(tenon_call *call)
+{
+    if (call == NULL || call->ops != &service_ops || call->extra == NULL) {
+        return NULL;
+    }
+    struct service_call *served = call->extra;
+
+    tn_message_rebase(&served->message, call->tag);
+    return served;
+}
+
+/* A kept call has returned ok long ago: nobody can be told any more, and the
+ * caller's timeout runs, as when a BEAM process dies that was to reply. */
+static enum tenon_err fail(tenon_call *call,
+                           const struct service_call *served,
+                           enum tn_outcome outcome,
+                           tenon_term reason)
+{
+    if (call == served->on_stack) {
+        return tn_call_answer(served->around, outcome, reason);
+    }
+    log_failure(call, served->service, "after it was kept", TENON_OK);
+    return TENON_OK;
+}
+
+static enum tenon_err
+answer(tenon_call *call, enum tn_outcome outcome, tenon_term value)
+{
+    struct service_call *served = served_by(call);
+
+    if (outcome != TN_OUT_RETURN) {
+        return fail(call, served, outcome, value);
+    }
+    enum tenon_err rc = reply(call, served, value);
+
+    if (rc < 0) {
+        log_failure(call, served->service, "reply", rc);
+    }
+    if (call == served->on_stack) {
+        return_atom(served->around, "ok");
+    }
+    return rc;
+}
+
+static void free_served(void *extra)
+{
+    struct service_call *served = extra;
+
+    tn_message_fini(&served->message);
+    free(served);
+}
+
+static const struct tn_call_ops service_ops = {
+    .answer = answer,
+    .free_extra = free_served,
+};
+
+tenon_message *tenon_call_message(tenon_call *call)
+{
+    struct service_call *served = served_by(call);
+
+    return served == NULL ? NULL : &served->message;
+}
+
+enum tenon_err tenon_reply_created(tenon_call *call, const char *pattern, ...)
+{
+    va_list args;
+
+    va_start(args, pattern);
+    enum tenon_err rc =
+        tn_call_answer_va(call, TN_OUT_RETURN, "created", pattern, args);
+
+    va_end(args);
+    return rc;
+}
+
+/* Runs the handler. served: taken. */
+static void run_handler(tenon_call *around, struct service_call *served)
+{
+    const struct tn_service *service = served->service;
+    tenon_call call;
+
+    tn_call_init(&call, &service_ops, around->self);
+    call.request = tn_message_field(&served->message, TN_FIELD_RAW_REQUEST);
+    call.from = tn_message_field(&served->message, TN_FIELD_REPLY_TO);
+    call.tag = served->message.base;
+    call.extra = served;
+    served->on_stack = &call;
+    served->around = around;
+    service->fn(&call, service->user);
+    tn_call_finish(&call);
+    /* Refused when the handler has answered. */
+    return_atom(around, "ok");
+}
+
+/* ---- arguments -------------------------------------------------------- */
+
+/* What a router's function without a fitting clause gives. */
+static void no_clause(tenon_call *call, const char *why)
+{
+    tn_log(&call->node->log, TN_WARN, "x3m_bad_call", "why", why, NULL);
+    tenon_raise(call, ":function_clause");
+}
+
+/* Takes the message out of an argument; NULL: the call has failed, as a
+ * router's function would. */
+static struct service_call *take_message(tenon_call *call, tenon_term argument)
+{
+    tenon_error err;
+    struct service_call *served = calloc(1, sizeof *served);
+
+    if (served == NULL) {
+        tenon_raise(call, ":system_limit");
+        return NULL;
+    }
+    if (tn_message_init(&served->message, call->node, argument, &err) < 0) {
+        free(served);
+        no_clause(call, err.text);
+        return NULL;
+    }
+    return served;
+}
+
+/* ---- authorizing ------------------------------------------------------ */
+
+/* Appends the router's verdict to `verdict`: nothing, or one term. */
+static void
+ask(tenon_router *router, const tenon_message *message, tenon_builder *verdict)
+{
+    tn_x3m_lock(router->x3m);
+    tenon_authorize_fn authorize = router->authorize;
+    void *user = router->authorize_user;
+
+    tn_x3m_unlock(router->x3m);
+    if (authorize != NULL) {
+        authorize(message, verdict, user);
+    }
+}
+
+enum verdict { ALLOWED, REFUSED, BROKEN };
+
+/* refusal: set when REFUSED; borrowed from the builder. */
+static enum verdict read_verdict(const tenon_builder *built,
+                                 tenon_term *refusal)
+{
+    const uint8_t *bytes;
+    size_t len;
+
+    if (tn_builder_bytes(built, &bytes, &len) == TENON_OK && len == 0) {
+        return ALLOWED;
+    }
+    if (tenon_builder_term(built, refusal) < 0) {
+        return BROKEN;
+    }
+    return tenon_term_is_atom(*refusal, "ok") ? ALLOWED : REFUSED;
+}
+
+/* request and events go back as they are. */
+static void
+refuse(tenon_call *call, struct service_call *served, tenon_term refusal)
+{
+    tenon_builder builder;
+    tenon_term response;
+
+    tn_builder_init(&builder, TENON_TERM_MAX_BYTES);
+    tenon_build_tuple(&builder, 2);
+    tenon_build_atom(&builder, "error");
+    tenon_build_term(&builder, refusal);
+    enum tenon_err rc = tenon_builder_term(&builder, &response);
+
+    if (rc == TENON_OK) {
+        rc = tn_message_respond(&served->message, response);
+    }
+    if (rc == TENON_OK) {
+        rc = send_message(call, &served->message);
+    }
+    if (rc < 0) {
+        log_failure(call, served->service, "refusal", rc);
+    }
+    tn_builder_fini(&builder);
+    return_atom(call, "ok");
+}
+
+static void decide(tenon_call *call, struct service_call *served)
+{
+    tenon_builder builder;
+    tenon_term refusal;
+
+    tn_builder_init(&builder, TENON_TERM_MAX_BYTES);
+    ask(served->service->router, &served->message, &builder);
+    switch (read_verdict(&builder, &refusal)) {
+    case ALLOWED:
+        run_handler(call, served);
+        break;
+    case REFUSED:
+        refuse(call, served, refusal);
+        free_served(served);
+        break;
+    case BROKEN:
+        /* Nobody has said yes. */
+        log_failure(call, served->service, "authorize",
+                    tenon_builder_error(&builder));
+        tenon_raise(call, ":badarg");
+        free_served(served);
+        break;
+    }
+    tn_builder_fini(&builder);
+}
+
+/* ---- the functions ---------------------------------------------------- */
+
+void tn_serve_service(tenon_call *call, void *user)
+{
+    struct tn_service *service = user;
+    struct service_call *served = take_message(call, tenon_call_arg(call, 0));
+
+    if (served == NULL) {
+        return;
+    }
+    served->service = service;
+    if (!tenon_term_is_atom(
+            tn_message_field(&served->message, TN_FIELD_SERVICE_NAME),
+            service->name)) {
+        free_served(served);
+        no_clause(call, "message is for another service");
+        return;
+    }
+    decide(call, served);
+}
+
+void tn_serve_authorized(tenon_call *call, void *user)
+{
+    tenon_router *router = user;
+    struct service_call *served = take_message(call, tenon_call_arg(call, 0));
+    tenon_builder builder;
+    tenon_term refusal;
+
+    if (served == NULL) {
+        return;
+    }
+    tn_builder_init(&builder, TENON_TERM_MAX_BYTES);
+    ask(router, &served->message, &builder);
+    switch (read_verdict(&builder, &refusal)) {
+    case ALLOWED:
+        return_atom(call, "true");
+        break;
+    case REFUSED:
+        return_atom(call, "false");
+        break;
+    case BROKEN:
+        tenon_raise(call, ":badarg");
+        break;
+    }
+    tn_builder_fini(&builder);
+    free_served(served);
+}
+
+/* The service that `_invoke` names; NULL: the call has failed. */
+static struct tn_service *invoked_service(struct tn_x3m *x3m, tenon_call *call)
+{
+    tenon_atom module, function;
+
+    if (!tenon_term_is_atom(tenon_call_arg(call, 0), "local") ||
+        tenon_term_atom(tenon_call_arg(call, 2), &function) < 0) {
+        no_clause(call, "_invoke: expected local, handler, function, message");
+        return NULL;
+    }
+    if (tenon_term_atom(call->module, &module) < 0) {
+        module.text[0] = '\0';
+    }
+    struct tn_service *service =
+        tn_router_find_forwarded(x3m, module.text, function.text);
+
+    if (service == NULL) {
+        tn_log(&x3m->node->log, TN_WARN, "x3m_bad_call", "why",
+               "forwarded to a function that no router here has", "function",
+               function.text, NULL);
+        tenon_raise(call, ":undef");
+    }
+    return service;
+}
+
+void tn_serve_invoke(tenon_call *call, void *user)
+{
+    struct tn_service *service = invoked_service(user, call);
+
+    if (service == NULL) {
+        return;
+    }
+    struct service_call *served = take_message(call, tenon_call_arg(call, 3));
+
+    if (served != NULL) {
+        served->service = service;
+        run_handler(call, served);
+    }
+}

@@ -1,0 +1,23 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* Serving: what happens between the run of a router's function and the reply
+ * to the message's reply_to. */
+#ifndef TN_X3M_SERVE_H
+#define TN_X3M_SERVE_H
+
+#include <tenon/x3m.h>
+
+#define TN_AUTHORIZED_FUNCTION "authorized?"
+#define TN_INVOKE_FUNCTION "_invoke"
+
+/* All are tenon_function_fn. */
+
+/* Router:service(Message); user: the tn_service. Authorizes, runs the handler,
+ * replies. Returns ok when the handler has answered, or has returned. */
+void tn_serve_service(tenon_call *call, void *user);
+/* Router:'authorized?'(Message); user: the router. Returns a boolean. */
+void tn_serve_authorized(tenon_call *call, void *user);
+/* AnyRouter:'_invoke'(local, Handler, Function, Message), a call that another
+ * node has authorized and forwarded; user: the tn_x3m. */
+void tn_serve_invoke(tenon_call *call, void *user);
+
+#endif

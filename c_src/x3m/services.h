@@ -1,0 +1,75 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* Tables of services: the own ones with their functions, and what other nodes
+ * have announced. Plain data: no node, no lock. */
+#ifndef TN_X3M_SERVICES_H
+#define TN_X3M_SERVICES_H
+
+#include <stdbool.h>
+#include <stddef.h>
+#include <sys/queue.h>
+
+#include <tenon/x3m.h>
+
+#include "base/hash.h"
+
+/* One service of a router of this node. Never freed before the node. */
+struct tn_service {
+    UT_hash_handle of_router; /* by name */
+    UT_hash_handle of_node;   /* by name; once it is registered */
+    tenon_router *router;
+    tenon_service_fn fn;
+    void *user;
+    unsigned flags;
+    bool is_public;
+    bool registered;
+    char name[]; /* an atom's text */
+};
+
+/* Most offers (a service of a node) that are kept; what is announced beyond
+ * is left out and logged. */
+#define TN_OFFERS_MAX 65536u
+
+/* One node that offers a service. */
+struct tn_offer {
+    SLIST_ENTRY(tn_offer) next;
+    char *module; /* lies behind node in the same block */
+    char node[];
+};
+
+/* A service that other nodes offer. */
+struct tn_remote {
+    UT_hash_handle hh; /* by name */
+    SLIST_HEAD(, tn_offer) offers;
+    size_t count;
+    char name[];
+};
+
+struct tn_remotes {
+    struct tn_remote *table;
+    size_t offers; /* of all services */
+};
+
+/* Adds an offer, or replaces the module of the one that is there.
+ * Errors: LIMIT, NOMEM. */
+TENON_CHECK enum tenon_err tn_remotes_put(struct tn_remotes *remotes,
+                                          const char *service,
+                                          const char *node,
+                                          const char *module);
+/* Adds what a node has announced, a map or a list of pairs. Pairs that are
+ * not two atoms are left out.
+ *
+ * left_out  set: how many pairs were left out.
+ * Errors: BADTERM (neither map nor proper list: nothing is added), LIMIT,
+ * NOMEM (what came before is added). */
+TENON_CHECK enum tenon_err tn_remotes_fold(struct tn_remotes *remotes,
+                                           const char *node,
+                                           tenon_term services,
+                                           size_t *left_out);
+/* Forgets a node; services that nobody offers any more are gone. */
+void tn_remotes_drop_node(struct tn_remotes *remotes, const char *node);
+/* Who offers a service; NULL: nobody. Borrowed until the next change. */
+const struct tn_remote *tn_remotes_find(const struct tn_remotes *remotes,
+                                        const char *service);
+void tn_remotes_fini(struct tn_remotes *remotes);
+
+#endif

@@ -1,0 +1,36 @@
+defmodule TenonHarness.BeamStandIn do
+  @moduledoc """
+  What a BEAM node runs to take the place of `tenon run --load demo.so`: the same servers, functions
+  and services, and the event lines that can be had.
+  """
+
+  def start(connect, load?) do
+    spawn(fn ->
+      :ok = :net_kernel.monitor_nodes(true, [:nodedown_reason, node_type: :all])
+      log_nodes()
+    end)
+
+    if load? do
+      {:ok, _pid} = GenServer.start(TenonHarness.EchoServer, [], name: :echo)
+      :ok = Demo.Router.register_services()
+    end
+
+    Enum.each(connect, &Node.connect/1)
+    [alive, host] = node() |> to_charlist() |> :string.split(~c"@")
+    {:port, port, _version} = :erl_epmd.port_please(alive, host)
+    log("event=ready node=#{node()} port=#{port}")
+  end
+
+  defp log_nodes do
+    receive do
+      {:nodeup, node, _info} -> log("event=peer_up node=#{node}")
+      {:nodedown, node, info} -> log("event=peer_down node=#{node} reason=#{quoted(info)}")
+    end
+
+    log_nodes()
+  end
+
+  defp quoted(info), do: inspect(inspect(info[:nodedown_reason]))
+
+  defp log(line), do: IO.puts("time=#{System.system_time(:microsecond)} level=info #{line}")
+end

@@ -1,0 +1,92 @@
+defmodule TenonHarness.Services do
+  @moduledoc """
+  What the tests of services need, by X3m.System's public API alone.
+
+  The generations differ in how a failed call reaches the caller: one crashes, the other responds. A
+  test that is about something else looks at `outcome/3`, which is the same for both.
+  """
+
+  alias TenonHarness.{BeamNode, Wait}
+  alias X3m.System.{Dispatcher, Message, ServiceRegistry}
+
+  @doc "The generations that can be had: both of the stand-in, or the one of the package from Hex."
+  def generations do
+    if System.get_env("X3M") == "hex", do: [:hex], else: [:rpc_0_9_0, :erpc]
+  end
+
+  @doc "Waits until this BEAM node finds the service at these nodes, or at none."
+  def await_providers(beam_node, service, nodes) do
+    what = "#{service} at #{inspect(nodes)} on #{beam_node.name}"
+    Wait.until(what, 8_000, fn -> providers(beam_node, service) == Enum.sort(nodes) end)
+  end
+
+  @doc "The remote nodes at which a BEAM node finds the service."
+  def providers(beam_node, service) do
+    case BeamNode.call(beam_node, ServiceRegistry, :find_nodes_with_service, [service]) do
+      {:remote, nodes} -> nodes |> Map.keys() |> Enum.sort()
+      {:local, _} -> [:local]
+      :not_found -> []
+    end
+  end
+
+  @doc "Dispatches from a BEAM node; options as of `message/2`, and `:timeout`."
+  def dispatch(beam_node, service, raw_request, opts \\ []) do
+    BeamNode.call(beam_node, __MODULE__, :dispatch_here, [service, raw_request, opts], 30_000)
+  end
+
+  @doc "The response to a dispatch, or how it failed: `{:failed, reason}`, `{:threw, value}`."
+  def outcome(beam_node, service, raw_request, opts \\ []) do
+    BeamNode.call(beam_node, __MODULE__, :outcome_here, [service, raw_request, opts], 30_000)
+  end
+
+  @doc "Runs `Dispatcher.authorized?/1` on a BEAM node."
+  def authorized?(beam_node, service, opts \\ []) do
+    BeamNode.call(beam_node, __MODULE__, :authorized_here, [service, opts])
+  end
+
+  @doc false
+  def dispatch_here(service, raw_request, opts) do
+    message = message(service, raw_request, opts)
+
+    if opts[:timeout],
+      do: Dispatcher.dispatch(message, timeout: opts[:timeout]),
+      else: Dispatcher.dispatch(message)
+  end
+
+  @doc false
+  def outcome_here(service, raw_request, opts) do
+    {pid, ref} =
+      spawn_monitor(fn -> exit({:outcome, dispatch_here(service, raw_request, opts)}) end)
+
+    receive do
+      {:DOWN, ^ref, :process, ^pid, {:outcome, %Message{response: response}}} -> normal(response)
+      {:DOWN, ^ref, :process, ^pid, {{:badmatch, value}, _stack}} -> normal_crash(value)
+    end
+  end
+
+  @doc false
+  def authorized_here(service, opts), do: Dispatcher.authorized?(message(service, nil, opts))
+
+  @doc "A message; options `:assigns`, `:dry_run`, and those of `Message.new/2`."
+  def message(service, raw_request, opts) do
+    {assigns, opts} = Keyword.pop(opts, :assigns, %{})
+
+    message =
+      Message.new(service, Keyword.put(Keyword.delete(opts, :timeout), :raw_request, raw_request))
+
+    Enum.reduce(assigns, message, fn {key, value}, message ->
+      Message.assign(message, key, value)
+    end)
+  end
+
+  defp normal({:error, {:badrpc, {:throw, value}}}), do: {:threw, value}
+  defp normal({:error, {:badrpc, reason}}), do: {:failed, reason}
+
+  defp normal({:error, {:no_nodes_available, [{_node, reason}]}}),
+    do: {:error, {:try_another_node, reason}}
+
+  defp normal(response), do: response
+
+  defp normal_crash({:badrpc, reason}), do: {:failed, reason}
+  defp normal_crash(value), do: {:threw, value}
+end

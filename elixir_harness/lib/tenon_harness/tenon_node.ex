@@ -1,0 +1,106 @@
+defmodule TenonHarness.TenonNode do
+  @moduledoc """
+  A running `tenon run` with `demo.so`, as an operating-system process.
+
+  With `TENON_PEER=beam` a BEAM node that offers the same takes its place, so that what the tests
+  expect can be compared with what a BEAM node does.
+  """
+
+  alias TenonHarness.{BeamNode, BeamStandIn, Cluster, Log, Program}
+
+  defstruct [:name, :program, :port]
+
+  @ready_ms 20_000
+
+  @doc "Whether a BEAM node stands in for Tenon."
+  def beam?, do: System.get_env("TENON_PEER") == "beam"
+
+  @doc "The `tenon` command."
+  def executable, do: path("TENON_BIN", "../priv/bin/tenon")
+
+  @doc "The handler library that the tests use."
+  def demo_so, do: path("TENON_DEMO_SO", "../priv/handlers/demo.so")
+
+  @doc """
+  Starts a node and waits until it is ready.
+
+  Options: `:name` (a full name, or one without its host), `:long_names`, `:cookie`, `:hidden`, `:connect` (a list of nodes),
+  `:env`, `:load` (false for a node without `demo.so`), `:ticktime_s`,
+  `:args` (further arguments of `tenon run`).
+  """
+  def start(opts \\ []) do
+    name = opts[:name] || Cluster.unique_node("c")
+    program = if beam?(), do: start_beam(name, opts), else: start_tenon(name, opts)
+    ready = Program.await(program, "ready", @ready_ms, &Log.match(&1, :ready))
+    name = String.to_atom(ready["node"])
+    %__MODULE__{name: name, program: program, port: String.to_integer(ready["port"])}
+  end
+
+  @doc "The arguments of `tenon run` for these options."
+  def run_args(name, opts) do
+    ["run", if(opts[:long_names], do: "--name", else: "--sname"), to_string(name)] ++
+      ["--cookie", opts[:cookie] || Cluster.cookie()] ++
+      if(opts[:hidden], do: ["--hidden"], else: []) ++
+      if(opts[:ticktime_s], do: ["--ticktime", to_string(opts[:ticktime_s])], else: []) ++
+      Enum.flat_map(Keyword.get(opts, :connect, []), &["--connect", to_string(&1)]) ++
+      if(Keyword.get(opts, :load, true), do: ["--load", demo_so()], else: []) ++
+      Keyword.get(opts, :args, [])
+  end
+
+  @doc "The pairs of the first such event after `mark`; an error when it does not come in time."
+  def await_event(%__MODULE__{program: program}, event, expected \\ [], opts \\ []) do
+    what = "event=#{event} #{inspect(expected)}"
+    timeout_ms = Keyword.get(opts, :timeout_ms, 5_000)
+
+    Program.await(
+      program,
+      what,
+      timeout_ms,
+      Keyword.get(opts, :mark, 0),
+      &Log.match(&1, event, expected)
+    )
+  end
+
+  @doc "All such events so far."
+  def events(%__MODULE__{program: program}, event) do
+    program |> Program.lines() |> Enum.map(&Log.match(&1, event)) |> Enum.reject(&is_nil/1)
+  end
+
+  @doc "The resident memory in KiB."
+  def rss_kib(%__MODULE__{program: program}) do
+    status = File.read!("/proc/#{Program.os_pid(program)}/status")
+    [_, kib] = Regex.run(~r/VmRSS:\s+(\d+) kB/, status)
+    String.to_integer(kib)
+  end
+
+  @doc "Kills the node by `SIGKILL` and waits until it is gone."
+  def kill(%__MODULE__{program: program}) do
+    Program.signal(program, :KILL)
+    Program.await_exit(program, 5_000)
+  end
+
+  @doc "Runs the `tenon` command to its end: `{output, exit_status}`."
+  def command(args, opts \\ []) do
+    System.cmd(executable(), args, Keyword.merge([stderr_to_stdout: true], opts))
+  end
+
+  defp start_tenon(name, opts) do
+    {:ok, program} =
+      Program.start(executable(),
+        args: run_args(name, opts),
+        env: Keyword.get(opts, :env, [])
+      )
+
+    program
+  end
+
+  defp start_beam(name, opts) do
+    beam_node = BeamNode.start(Keyword.merge(opts, name: name, x3m: :erpc))
+    connect = Keyword.get(opts, :connect, [])
+    load? = Keyword.get(opts, :load, true)
+    :ok = BeamNode.call(beam_node, BeamStandIn, :start, [connect, load?])
+    beam_node.program
+  end
+
+  defp path(variable, default), do: Path.expand(System.get_env(variable) || default)
+end

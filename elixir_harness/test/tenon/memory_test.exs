@@ -1,0 +1,131 @@
+defmodule TenonHarness.MemoryTest do
+  use TenonHarness.NodeCase, async: true
+
+  @moduletag :proc
+
+  # A sanitizer (TENON_SAN names it) is slow and keeps what was freed: then the same is done less often and
+  # only has to work.
+  @sanitized System.get_env("TENON_SAN") not in [nil, ""]
+  @count String.to_integer(
+           System.get_env("TENON_SOAK") || if(@sanitized, do: "20000", else: "1000000")
+         )
+  @calls min(@count, 100_000)
+  @slack_kib 1_024
+  @limit_kib 8_192
+
+  setup do
+    tenon = start_connected_tenon()
+    {:ok, tenon: tenon, name: tenon.name}
+  end
+
+  @tag :tenon_only
+  @tag :not_sanitized
+  test "a node that has started is small", %{tenon: tenon} do
+    assert GenServer.call({:echo, tenon.name}, 1) == 1
+    assert TenonNode.rss_kib(tenon) < @limit_kib
+  end
+
+  @tag timeout: 120_000
+  test "#{@calls} calls leave nothing behind", %{tenon: tenon, name: name} do
+    assert_same_memory(tenon, @calls, fn count ->
+      1..8
+      |> Enum.map(fn _ -> Task.async(fn -> call(name, div(count, 8)) end) end)
+      |> Enum.each(&Task.await(&1, :infinity))
+    end)
+  end
+
+  @tag timeout: 120_000
+  test "#{div(@calls, 4)} rpc calls leave nothing behind", %{tenon: tenon, name: name} do
+    assert_same_memory(tenon, div(@calls, 4), fn count ->
+      1..8
+      |> Enum.map(fn _ -> Task.async(fn -> rpc(name, div(count, 8)) end) end)
+      |> Enum.each(&Task.await(&1, :infinity))
+    end)
+  end
+
+  @tag timeout: 120_000
+  test "#{@count} monitors and demonitors leave nothing behind", %{tenon: tenon, name: name} do
+    pid = Node.spawn(name, :demo, :sleep, [300_000])
+
+    assert_same_memory(tenon, @count, fn count ->
+      monitor(pid, count)
+      assert GenServer.call({:echo, name}, :drained, 60_000) == :drained
+    end)
+  end
+
+  @tag timeout: 120_000
+  test "#{div(@count, 4)} monitors by name leave nothing behind", %{tenon: tenon, name: name} do
+    assert_same_memory(tenon, div(@count, 4), fn count ->
+      monitor({:echo, name}, count)
+      assert GenServer.call({:echo, name}, :drained, 60_000) == :drained
+    end)
+  end
+
+  @tag timeout: 120_000
+  test "#{@count} links and unlinks leave nothing behind", %{tenon: tenon, name: name} do
+    pid = Node.spawn(name, :demo, :sleep, [300_000])
+
+    # In parts: a node that only sends would have all the acknowledgements wait for it at once.
+    assert_same_memory(tenon, @count, fn count ->
+      for part <- parts(count, 50_000) do
+        link(pid, part)
+        assert GenServer.call({:echo, name}, :drained, 60_000) == :drained
+      end
+    end)
+  end
+
+  test "a thousand connections that come and go leave nothing behind", %{tenon: tenon} do
+    assert_same_memory(tenon, min(@count, 1_000), fn count ->
+      for _ <- 1..count do
+        {:ok, raw} = RawPeer.connect(tenon.port)
+        RawPeer.close(raw)
+      end
+
+      assert GenServer.call({:echo, tenon.name}, :drained) == :drained
+    end)
+  end
+
+  # The first part lets the allocator reach its level; then it must stay there.
+  defp assert_same_memory(tenon, count, fun) do
+    fun.(div(count, 5))
+    before = TenonNode.rss_kib(tenon)
+    fun.(count)
+    grown = TenonNode.rss_kib(tenon) - before
+
+    unless TenonNode.beam?() or @sanitized do
+      assert grown < @slack_kib, "grown by #{grown} KiB from #{before} KiB with #{count}"
+    end
+  end
+
+  defp parts(count, most) when count <= most, do: [count]
+  defp parts(count, most), do: [most | parts(count - most, most)]
+
+  defp call(_name, 0), do: :ok
+
+  defp call(name, n) do
+    ^n = GenServer.call({:echo, name}, n, 30_000)
+    call(name, n - 1)
+  end
+
+  defp rpc(_name, 0), do: :ok
+
+  defp rpc(name, n) do
+    ^n = :rpc.call(name, :demo, :echo, [n])
+    rpc(name, n - 1)
+  end
+
+  defp monitor(_target, 0), do: :ok
+
+  defp monitor(target, n) do
+    Process.demonitor(Process.monitor(target))
+    monitor(target, n - 1)
+  end
+
+  defp link(_pid, 0), do: :ok
+
+  defp link(pid, n) do
+    Process.link(pid)
+    Process.unlink(pid)
+    link(pid, n - 1)
+  end
+end

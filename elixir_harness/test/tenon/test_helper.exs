@@ -1,0 +1,37 @@
+alias TenonHarness.{Cluster, TenonNode}
+
+# What a test needs is said by its tags; what this machine lacks is left out, and said.
+lacks = [
+  {:tenon_only, TenonNode.beam?(), "a BEAM node stands in for Tenon"},
+  {:current_peer, TenonNode.beam?() and String.to_integer(System.otp_release()) < 25,
+   "the BEAM node that stands in for Tenon is too old for them"},
+  {:erpc_caller, TenonNode.beam?() and System.get_env("X3M") == "hex",
+   "the BEAM node in place of Tenon may dispatch as 0.9.0 does"},
+  {:beam_replaces, String.to_integer(System.otp_release()) < 25,
+   "OTP 23 never finishes the handshake of a node that it holds to be up"},
+  {:long_names, :inet.getaddr(~c"127.0.0.1", :inet) != {:ok, {127, 0, 0, 1}}, "no IPv4 loopback"},
+  {:proc, not File.exists?("/proc/self/status"), "no /proc"},
+  {:not_sanitized, System.get_env("TENON_SAN") not in [nil, ""], "Tenon runs with a sanitizer"},
+  {:ref_alias, not function_exported?(:erlang, :alias, 0), "aliases came with OTP 24"},
+  {:hostname, match?({:error, _}, :inet.gethostname() |> elem(1) |> :inet.getaddr(:inet)),
+   "the machine cannot resolve its own name"}
+]
+
+unless TenonNode.beam?() do
+  for path <- [TenonNode.executable(), TenonNode.demo_so()], not File.exists?(path) do
+    IO.puts(:stderr, "#{path} is missing: build Tenon first, or set TENON_BIN and TENON_DEMO_SO")
+    System.halt(1)
+  end
+end
+
+for {tag, true, why} <- lacks, do: IO.puts("tests tagged #{inspect(tag)} are left out: #{why}")
+
+node = Cluster.join!()
+peer = if TenonNode.beam?(), do: "a BEAM node in place of Tenon", else: TenonNode.executable()
+IO.puts("OTP #{System.otp_release()}, Elixir #{System.version()}, node #{node}, with #{peer}")
+
+ExUnit.start(
+  exclude: for({tag, true, _why} <- lacks, do: tag),
+  assert_receive_timeout: 5_000,
+  max_cases: 4
+)

@@ -1,0 +1,238 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* A node: its start and stop, its connections to other nodes, its limits.
+ *
+ * A node owns one loop thread (sockets, timers, ticks) and a pool of worker
+ * threads (handlers). Several nodes may live in one program. */
+#ifndef TENON_NODE_H
+#define TENON_NODE_H
+
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+
+#include <tenon/api.h>
+#include <tenon/error.h>
+#include <tenon/term.h>
+
+#ifdef __cplusplus
+extern "C" {
+#endif
+
+typedef struct tenon_node tenon_node;
+
+/* For timeouts: wait as long as it takes. */
+#define TENON_NO_TIMEOUT UINT32_MAX
+
+enum tenon_log_level {
+    TENON_LOG_DEFAULT, /* info */
+    TENON_LOG_DEBUG,
+    TENON_LOG_INFO,
+    TENON_LOG_WARNING,
+    TENON_LOG_ERROR,
+    TENON_LOG_NONE,
+};
+
+/* Takes one finished line of key=value pairs without line end.
+ * Called on any thread, also several at a time; must not block and must not
+ * call back into the node. line: borrowed. */
+typedef void (*tenon_log_fn)(void *user,
+                             enum tenon_log_level level,
+                             const char *line,
+                             size_t len);
+
+/* How to start a node. Zero means default. Strings are copied. */
+typedef struct tenon_node_config {
+    /* One of the two must be given. `name`: long name, "calc@10.0.0.7",
+     * "calc@host.example.org", or "calc" (then this host's full name is
+     * appended). `sname`: short name, "calc" or "calc@host". */
+    const char *name;
+    const char *sname;
+    /* NULL: $RELEASE_COOKIE, else ~/.erlang.cookie, which nobody but its
+     * owner may be able to read. At most 255 bytes. */
+    const char *cookie;
+    /* Not in the peers' nodes(); default visible. */
+    bool hidden;
+    /* Port to listen on; 0: the kernel chooses. */
+    uint16_t port;
+    /* From the first byte to the end of a handshake; 0: 7000. */
+    uint32_t connect_timeout_ms;
+    /* net_ticktime; must be the peers'; 0: 60000. */
+    uint32_t ticktime_ms;
+    /* Most worker threads; 0: 256. */
+    uint32_t worker_max;
+    /* Largest frame from a peer; 0: 64 MiB. */
+    size_t frame_max_bytes;
+    /* Most bytes waiting to be written to one peer; 0: 64 MiB. */
+    size_t output_max_bytes;
+    /* Most messages, and bytes of messages, waiting for one process; 0:
+     * 100000 and 64 MiB. What comes above is dropped, counted and logged. */
+    uint32_t mailbox_max_messages;
+    size_t mailbox_max_bytes;
+    /* NULL: lines go to stderr. */
+    tenon_log_fn log;
+    void *log_user;
+    enum tenon_log_level log_level;
+    /* borrowed until the start returns, may be NULL; filled on failure. */
+    tenon_error *err;
+} tenon_node_config;
+
+/* Starts a node: takes its identity, listens, starts epmd when none runs,
+ * registers there, and serves from then on, on threads of its own.
+ *
+ * config  borrowed.
+ * size    sizeof the caller's tenon_node_config: a library newer or older
+ *         than the caller reads what both know (INVAL when the unknown rest
+ *         is not zero).
+ *
+ * owned: stop with tenon_node_stop or tenon_node_run. NULL on failure, with
+ * the reason in config->err: INVAL, NAME, NAME_TAKEN, COOKIE, EPMD, LISTEN,
+ * NOMEM, SYSTEM.
+ * Threads: any. Blocks: until registered, some seconds at most.
+ * Source: net_kernel:start/2 of the OTP documents. */
+TENON_API TENON_CHECK tenon_node *
+tenon_node_start_sized(const tenon_node_config *config, size_t size);
+
+static inline tenon_node *tenon_node_start(const tenon_node_config *config)
+{
+    return tenon_node_start_sized(config, sizeof *config);
+}
+
+/* Runs the node until SIGINT, SIGTERM or tenon_node_request_stop, then stops
+ * it as tenon_node_stop does. It handles the two signals meanwhile.
+ *
+ * node  taken; NULL (a failed start) gives 1 at once.
+ * Returns 0, or 1 when the node was NULL.
+ * Threads: one, not a handler. Blocks: until stopped. */
+TENON_API int tenon_node_run(tenon_node *node);
+
+/* Asks tenon_node_run to return. Threads: any. Blocks: no. */
+TENON_API void tenon_node_request_stop(tenon_node *node);
+
+/* Stops a node: says goodbye for its services, ends its processes with
+ * reason `shutdown`, writes out what waits, closes all connections, ends its
+ * threads and frees it.
+ *
+ * node  taken; NULL is fine. No other thread may use it any more.
+ * Threads: one, not a handler. Blocks: two seconds at most. A handler that
+ * still runs then is left alone, with the memory of its node. */
+TENON_API void tenon_node_stop(tenon_node *node);
+
+/* The full name, "calc@host". Borrowed until the node is stopped. */
+TENON_API const char *tenon_node_name(const tenon_node *node);
+
+/* The port it listens on. */
+TENON_API uint16_t tenon_node_port(const tenon_node *node);
+
+/* Connects to a node, or does nothing when it is connected.
+ *
+ * name        borrowed; full name.
+ * timeout_ms  0: the node's connect_timeout_ms.
+ * err         borrowed, may be NULL; says why not.
+ *
+ * Errors: INVAL (own name too), NODEDOWN, TIMEOUT, STOPPED, NOT_ALLOWED (on
+ * the loop thread).
+ * Threads: any. Blocks: up to timeout_ms; not on the loop.
+ * Source: net_kernel:connect_node/1. */
+TENON_API TENON_CHECK enum tenon_err tenon_node_connect(tenon_node *node,
+                                                        const char *name,
+                                                        uint32_t timeout_ms,
+                                                        tenon_error *err);
+
+/* Closes the connection to a node, if there is one.
+ * Errors: INVAL, NOT_FOUND, NOMEM, STOPPED. Threads: any. Blocks: no. */
+TENON_API enum tenon_err tenon_node_disconnect(tenon_node *node,
+                                               const char *name);
+
+/* Which peers to count. */
+enum tenon_peers {
+    TENON_PEERS_VISIBLE,
+    TENON_PEERS_HIDDEN,
+    TENON_PEERS_CONNECTED, /* both */
+};
+
+/* Appends the list of the connected nodes' names, as atoms.
+ * Errors: those of the builder. Threads: any. Blocks: no.
+ * Source: erlang:nodes/1. */
+TENON_API TENON_CHECK enum tenon_err
+tenon_node_list(tenon_node *node, enum tenon_peers which, tenon_builder *out);
+
+/* Told of each node that comes and goes.
+ * Called on the loop thread: must not block. name: borrowed. */
+typedef void (*tenon_peer_fn)(void *user,
+                              const char *name,
+                              bool up,
+                              bool visible);
+
+/* Calls fn for each nodeup and nodedown from now on, until the node stops;
+ * first, before the return, for each node that is up.
+ * Errors: NOMEM. Threads: any. Blocks: no.
+ * Source: net_kernel:monitor_nodes/2. */
+TENON_API TENON_CHECK enum tenon_err
+tenon_node_watch_peers(tenon_node *node, tenon_peer_fn fn, void *user);
+
+/* Writes one event to the node's log, in the form of the node's own:
+ *
+ *     tenon_node_log(node, TENON_LOG_INFO, "model_loaded", "file", path, NULL);
+ *     time=2026-11-21T02:23:41.123Z level=info event=model_loaded file=a.bin
+ *
+ * node   borrowed; NULL logs nothing.
+ * level  TENON_LOG_DEBUG to TENON_LOG_ERROR; below the node's it is dropped.
+ * event  borrowed; a word of the program, it is not quoted.
+ * ...    pairs of const char * key (a word of the program) and const char *
+ *        value (borrowed; any bytes up to NUL, quoted and escaped where
+ *        needed; NULL drops the pair), then NULL.
+ * Threads: any. Blocks: as the node's log function does. */
+TENON_API TENON_NULL_LAST void tenon_node_log(tenon_node *node,
+                                              enum tenon_log_level level,
+                                              const char *event,
+                                              ...);
+
+/* 0 as timeout_ms of tenon_epmd_names. */
+#define TENON_EPMD_TIMEOUT_MS 3000
+
+/* Asks the epmd of a host for the names that are registered there, and
+ * appends the list of them, [{"calc", 40123}, ...]: name without host, port.
+ * Needs no node.
+ *
+ * host        borrowed; NULL: this machine.
+ * timeout_ms  0: TENON_EPMD_TIMEOUT_MS.
+ * out         borrowed.
+ * err         borrowed, may be NULL; filled on failure only.
+ *
+ * Errors: EPMD (none runs there, or it does not answer as one), TIMEOUT,
+ * LIMIT (longer than a megabyte), NOMEM; those of the builder.
+ * Threads: any. Blocks: up to timeout_ms, and on name resolution.
+ * Source: erl_epmd:names/1 of the OTP documents. */
+TENON_API TENON_CHECK enum tenon_err tenon_epmd_names(const char *host,
+                                                      uint32_t timeout_ms,
+                                                      tenon_builder *out,
+                                                      tenon_error *err);
+
+/* What the node has counted since its start. */
+typedef struct tenon_node_stats {
+    uint64_t frames_in;
+    uint64_t frames_out;
+    uint64_t bytes_in;
+    uint64_t bytes_out;
+    uint64_t messages_to_nobody; /* unknown name or dead pid */
+    uint64_t messages_shed;      /* mailbox full */
+    uint64_t sends_refused;      /* output queue full */
+    uint64_t unknown_signals;    /* well-formed: of unknown kind, or too deep */
+    uint32_t peers;
+    uint32_t processes;
+    uint32_t workers;
+    uint32_t pending_calls;
+    uint32_t monitors; /* of both directions */
+    uint32_t links;
+} tenon_node_stats;
+
+/* stats: borrowed, `size` bytes of it are filled (sizeof *stats).
+ * Threads: any. Blocks: no. */
+TENON_API void
+tenon_node_get_stats(tenon_node *node, tenon_node_stats *stats, size_t size);
+
+#ifdef __cplusplus
+}
+#endif
+
+#endif

@@ -1,0 +1,234 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* X3m.System services: serving them from C, and dispatching to C or Elixir.
+ *
+ * The words are X3m.System's. Both generations of its protocol are spoken in
+ * both directions: 0.9.0 (rpc) and those that dispatch by erpc. The service
+ * registry of the node starts with its first router or dispatch. */
+#ifndef TENON_X3M_H
+#define TENON_X3M_H
+
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+
+#include <tenon/api.h>
+#include <tenon/error.h>
+#include <tenon/node.h>
+#include <tenon/process.h>
+#include <tenon/term.h>
+
+#ifdef __cplusplus
+extern "C" {
+#endif
+
+/* ---- messages --------------------------------------------------------- */
+
+/* An X3m.System.Message: immutable but by the functions below. */
+typedef struct tenon_message tenon_message;
+
+enum tenon_dry_run {
+    TENON_DRY_RUN_NO,
+    TENON_DRY_RUN_YES,
+    TENON_DRY_RUN_VERBOSE,
+};
+
+/* What a new message may be given; zero means default. Terms are copied;
+ * null views mean the default. */
+typedef struct tenon_message_options {
+    tenon_term raw_request;     /* nil */
+    tenon_term assigns;         /* %{} */
+    tenon_term logger_metadata; /* [] */
+    const char *id;             /* generated */
+    const char *correlation_id; /* the id */
+    const char *causation_id;   /* the correlation_id */
+    enum tenon_dry_run dry_run;
+} tenon_message_options;
+
+/* Makes a message for a service.
+ *
+ * service  copied; an atom's text, "open_account".
+ * options  borrowed, may be NULL.
+ * size     sizeof the caller's options (see tenon_node_start_sized).
+ * owned: tenon_message_free. NULL: INVAL or NOMEM.
+ * Threads: any. Blocks: no. Source: X3m.System.Message.new/2. */
+TENON_API TENON_CHECK tenon_message *
+tenon_message_new_sized(tenon_node *node,
+                        const char *service,
+                        const tenon_message_options *options,
+                        size_t size);
+
+static inline tenon_message *tenon_message_new(
+    tenon_node *node, const char *service, const tenon_message_options *options)
+{
+    return tenon_message_new_sized(node, service, options, sizeof *options);
+}
+
+/* Makes a message caused by another: new id, the parent's correlation_id, the
+ * parent's id as causation_id; only raw_request is given, the rest is new.
+ * Source: X3m.System.Message.new_caused_by/3. */
+TENON_API TENON_CHECK tenon_message *
+tenon_message_new_caused_by(tenon_node *node,
+                            const char *service,
+                            const tenon_message *parent,
+                            tenon_term raw_request);
+
+/* Reads a message from a term %X3m.System.Message{}. NULL: not one (fields
+ * missing or of wrong types; err says which), or NOMEM. owned. */
+TENON_API TENON_CHECK tenon_message *
+tenon_message_from_term(tenon_node *node, tenon_term term, tenon_error *err);
+
+/* message: taken; NULL is fine. */
+TENON_API void tenon_message_free(tenon_message *message);
+
+/* A field by its name in Elixir ("id", "raw_request", "valid?", "response",
+ * ...; also fields that C knows nothing of). The null view when there is none.
+ * Borrowed until the message is changed or freed. Threads: one. */
+TENON_API tenon_term tenon_message_get(const tenon_message *message,
+                                       const char *field);
+/* The whole message as a term. Borrowed likewise. */
+TENON_API tenon_term tenon_message_term(const tenon_message *message);
+
+/* Changes; the names and meanings are X3m.System.Message's. Terms and texts
+ * are copied. tenon_message_return sets the response, halts, and reverses the
+ * events; of tenon_message_ok the pattern may be NULL: the response is :ok then.
+ * Errors: INVAL, NOMEM. Threads: one. Blocks: no. */
+TENON_API enum tenon_err tenon_message_to_service(tenon_message *message,
+                                                  const char *service);
+TENON_API enum tenon_err
+tenon_message_assign(tenon_message *message, const char *key, tenon_term value);
+TENON_API enum tenon_err tenon_message_put_in_raw_request(
+    tenon_message *message, tenon_term key, tenon_term value);
+TENON_API enum tenon_err tenon_message_set_dry_run(tenon_message *message,
+                                                   enum tenon_dry_run dry_run);
+TENON_API enum tenon_err tenon_message_add_event(tenon_message *message,
+                                                 tenon_term event);
+TENON_API enum tenon_err
+tenon_message_return(tenon_message *message, const char *pattern, ...);
+TENON_API enum tenon_err
+tenon_message_ok(tenon_message *message, const char *pattern, ...);
+TENON_API enum tenon_err
+tenon_message_created(tenon_message *message, const char *pattern, ...);
+TENON_API enum tenon_err
+tenon_message_error(tenon_message *message, const char *pattern, ...);
+
+/* ---- serving ---------------------------------------------------------- */
+
+/* Most services of one node, of all its routers. */
+#define TENON_SERVICES_MAX 1024
+/* Most dispatches of one node at a time. */
+#define TENON_DISPATCHES_MAX 16384
+
+typedef struct tenon_router tenon_router;
+
+/* Handles one call of a service. Answers by tenon_reply, tenon_reply_ok,
+ * tenon_reply_error, tenon_reply_created, or fails by tenon_raise and its
+ * like; or keeps the call. tenon_call_request is the raw_request. Called on a
+ * worker, or on the loop thread when inline. */
+typedef void (*tenon_service_fn)(tenon_call *call, void *user);
+
+/* Decides about one call, or one authorized? question, before its handler.
+ * Build into `verdict` the atom ok to allow, or any other term to refuse: the
+ * caller then gets {:error, that}; left empty it allows. Called as the
+ * service's handler is. */
+typedef void (*tenon_authorize_fn)(const tenon_message *message,
+                                   tenon_builder *verdict,
+                                   void *user);
+
+/* Makes a router, known to peers under a module's name.
+ *
+ * module  copied; "Elixir.Calc.Router".
+ * It belongs to the node and lives until the node stops.
+ * NULL: INVAL, EXISTS, NOMEM, or node NULL.
+ * Threads: any. Blocks: no. Source: X3m.System.Router. */
+TENON_API TENON_CHECK tenon_router *tenon_router_new(tenon_node *node,
+                                                     const char *module);
+
+/* Adds a public or private service. Without an authorize function everything
+ * is allowed (the library's default forbids; a C node's services are named one
+ * by one by whoever starts it).
+ *
+ * service  copied; also the handler function's name for forwarded calls.
+ * flags    0 or TENON_INLINE.
+ * Errors: INVAL (also router NULL, and the names authorized? and _invoke, which
+ * every router has), EXISTS, LIMIT (TENON_SERVICES_MAX), NOMEM. Threads: any. */
+TENON_API enum tenon_err tenon_service(tenon_router *router,
+                                       const char *service,
+                                       tenon_service_fn fn,
+                                       void *user);
+TENON_API enum tenon_err tenon_servicep(tenon_router *router,
+                                        const char *service,
+                                        tenon_service_fn fn,
+                                        void *user);
+/* The same with flags, and public or private by an argument. */
+TENON_API enum tenon_err tenon_service_add(tenon_router *router,
+                                           const char *service,
+                                           bool is_public,
+                                           tenon_service_fn fn,
+                                           void *user,
+                                           unsigned flags);
+TENON_API enum tenon_err
+tenon_router_authorize(tenon_router *router, tenon_authorize_fn fn, void *user);
+
+/* Announces the router's services to all nodes, now and to each that comes.
+ * May be called again after services were added. Errors: INVAL, NOMEM,
+ * EXISTS (a service of that name is registered by another router), LIMIT.
+ * Threads: any. Blocks: no. Source: Router.register_services/0. */
+TENON_API enum tenon_err tenon_register_services(tenon_router *router);
+
+/* The message of a service call, to read and change (assigns, events,
+ * aggregate_meta); the reply is made from it. Borrowed as the call's request
+ * is; NULL when the call is not a service's. */
+TENON_API tenon_message *tenon_call_message(tenon_call *call);
+
+/* Answers a service call with {:created, id}. As tenon_reply. */
+TENON_API enum tenon_err
+tenon_reply_created(tenon_call *call, const char *pattern, ...);
+
+/* ---- calling ---------------------------------------------------------- */
+
+/* Dispatches a message to a service of this node or another one and waits for
+ * its reply: local providers first, else in random order.
+ *
+ * message     borrowed; sent with reply_to and invoked_at set anew.
+ * timeout_ms  0: 5000; TENON_NO_TIMEOUT; for each provider that is tried.
+ * reply       owned: tenon_message_free. Set on success: the message with its
+ *             response, which is {:service_unavailable, service},
+ *             {:service_timeout, service, id, timeout} or {:error, {:badrpc,
+ *             reason}} when no provider answered: these are no errors here.
+ * err         borrowed, may be NULL.
+ * Errors: INVAL, LIMIT (TENON_DISPATCHES_MAX), NOMEM, STOPPED, NOT_ALLOWED
+ * (loop thread).
+ * Threads: any but the loop. Blocks: up to timeout_ms per provider.
+ * Source: X3m.System.Dispatcher.dispatch/2. */
+TENON_API TENON_CHECK enum tenon_err
+tenon_dispatch(tenon_node *node,
+               const tenon_message *message,
+               uint32_t timeout_ms,
+               tenon_message **reply,
+               tenon_error *err);
+
+/* Called once, on a worker thread; may block. reply: owned by the callback
+ * (tenon_message_free); NULL with code NOMEM or STOPPED. */
+typedef void (*tenon_dispatch_fn)(void *user,
+                                  enum tenon_err code,
+                                  tenon_message *reply);
+
+/* The same, calling back. With an error fn is not called. */
+TENON_API TENON_CHECK enum tenon_err
+tenon_dispatch_async(tenon_node *node,
+                     const tenon_message *message,
+                     uint32_t timeout_ms,
+                     tenon_dispatch_fn fn,
+                     void *user);
+
+/* Appends what this node knows of services, as a map
+ * %{service => [{node, module}]}, own ones (public and private) under the own
+ * node's name. Errors: those of the builder. Threads: any. Blocks: no. */
+TENON_API TENON_CHECK enum tenon_err tenon_services(tenon_node *node,
+                                                    tenon_builder *out);
+
+#ifdef __cplusplus
+}
+#endif
+
+#endif

@@ -1,0 +1,576 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* demo.so: the handlers that the tests and the demo call: a server :echo, a
+ * module :demo of functions, and a router Demo.Router of X3m services. */
+#include <stdlib.h>
+#include <string.h>
+
+#include <openssl/bn.h>
+#include <openssl/sha.h>
+
+#include <tenon.h>
+
+#define MODULE "demo"
+#define ROUTER "Elixir.Demo.Router"
+
+/* ---- the server :echo -------------------------------------------------- */
+
+static void echo_call(tenon_call *call, void *state)
+{
+    (void)state;
+    tenon_reply_term(call, tenon_call_request(call));
+}
+
+/* A cast of {pid, term} sends term to pid; all else is nobody's. */
+static void echo_cast(tenon_process *self, tenon_term request, void *state)
+{
+    tenon_pid to;
+    tenon_term message;
+
+    (void)state;
+    if (tenon_match(request, "{~p, ~t}", &to, &message)) {
+        tenon_send(tenon_process_node(self), &(tenon_dest){ .pid = &to },
+                   message, NULL);
+    }
+}
+
+static enum tenon_err start_echo(tenon_node *node, tenon_error *err)
+{
+    tenon_process *echo = tenon_server_start(node, &(tenon_server_config){
+                                                       .name = "echo",
+                                                       .on_call = echo_call,
+                                                       .on_cast = echo_cast,
+                                                       .run_inline = true,
+                                                       .err = err,
+                                                   });
+
+    if (echo == NULL) {
+        return err->code;
+    }
+    tenon_process_release(echo);
+    return TENON_OK;
+}
+
+/* ---- adding integers of any size --------------------------------------- */
+
+static BIGNUM *to_bignum(tenon_term integer)
+{
+    uint8_t room[64];
+    uint8_t *magnitude = room;
+    size_t len = 0;
+    bool negative = false;
+    enum tenon_err rc =
+        tenon_term_integer(integer, &negative, magnitude, sizeof room, &len);
+
+    if (rc == TENON_E_TERM_RANGE) {
+        magnitude = malloc(len);
+        rc = magnitude == NULL
+                 ? TENON_E_NOMEM
+                 : tenon_term_integer(integer, &negative, magnitude, len, &len);
+    }
+    BIGNUM *number =
+        rc == TENON_OK ? BN_lebin2bn(magnitude, (int)len, NULL) : NULL;
+
+    if (number != NULL) {
+        BN_set_negative(number, negative);
+    }
+    if (magnitude != room) {
+        free(magnitude);
+    }
+    return number;
+}
+
+static bool add_to(BIGNUM *sum, tenon_term integer)
+{
+    BIGNUM *number = to_bignum(integer);
+    bool added = number != NULL && BN_add(sum, sum, number) == 1;
+
+    BN_free(number);
+    return added;
+}
+
+static bool build_bignum(tenon_builder *out, const BIGNUM *number)
+{
+    int len = BN_num_bytes(number);
+    uint8_t *magnitude = malloc((size_t)len + 1);
+    bool built = magnitude != NULL &&
+                 BN_bn2lebinpad(number, magnitude, len) == len &&
+                 tenon_build_integer(out, BN_is_negative(number) != 0,
+                                     magnitude, (size_t)len) == TENON_OK;
+
+    free(magnitude);
+    return built;
+}
+
+/* Puts the sum into `out`. False when it is no proper list of integers, or
+ * out of memory. */
+static bool build_sum(tenon_builder *out, tenon_term numbers)
+{
+    BIGNUM *sum = BN_new();
+    bool added = sum != NULL && tenon_term_is_proper_list(numbers);
+    tenon_cursor at;
+    tenon_term number;
+
+    tenon_cursor_init(&at, numbers);
+    while (added && tenon_cursor_next(&at, &number)) {
+        added = add_to(sum, number);
+    }
+    bool built = added && build_bignum(out, sum);
+
+    BN_free(sum);
+    return built;
+}
+
+/* ---- the module :demo -------------------------------------------------- *
+ * A function that is given what it has no clause for raises :badarg. */
+
+static void demo_echo(tenon_call *call, void *user)
+{
+    (void)user;
+    tenon_reply_term(call, tenon_call_arg(call, 0));
+}
+
+static void demo_whoami(tenon_call *call, void *user)
+{
+    (void)user;
+    tenon_reply(call, "~a", tenon_node_name(tenon_call_node(call)));
+}
+
+/* Waits for the time that the term says. INVAL when it says none. A node that
+ * stops ends the wait with STOPPED. */
+static enum tenon_err wait_for(tenon_call *call, tenon_term ms)
+{
+    uint64_t wait_ms;
+
+    if (tenon_term_uint64(ms, &wait_ms) != TENON_OK || wait_ms >= UINT32_MAX) {
+        return TENON_E_INVAL;
+    }
+    return tenon_sleep(tenon_call_node(call), (uint32_t)wait_ms);
+}
+
+static void demo_sleep(tenon_call *call, void *user)
+{
+    (void)user;
+    switch (wait_for(call, tenon_call_arg(call, 0))) {
+    case TENON_OK:
+        tenon_reply(call, ":ok");
+        break;
+    case TENON_E_STOPPED:
+        tenon_exit(call, ":shutdown"); /* as the node ends its processes */
+        break;
+    default:
+        tenon_raise(call, ":badarg");
+    }
+}
+
+static void demo_sum(tenon_call *call, void *user)
+{
+    tenon_builder *sum = tenon_builder_new();
+    tenon_term term;
+
+    (void)user;
+    if (build_sum(sum, tenon_call_arg(call, 0)) &&
+        tenon_builder_term(sum, &term) == TENON_OK) {
+        tenon_reply_term(call, term);
+    } else {
+        tenon_raise(call, ":badarg");
+    }
+    tenon_builder_free(sum);
+}
+
+static void demo_sha256(tenon_call *call, void *user)
+{
+    const void *data;
+    size_t len;
+    uint8_t digest[SHA256_DIGEST_LENGTH];
+
+    (void)user;
+    if (tenon_term_binary(tenon_call_arg(call, 0), &data, &len) != TENON_OK) {
+        tenon_raise(call, ":badarg");
+        return;
+    }
+    SHA256(data, len, digest);
+    tenon_reply(call, "~b", (const void *)digest, sizeof digest);
+}
+
+static void demo_raise(tenon_call *call, void *user)
+{
+    (void)user;
+    tenon_raise(call, "~t", tenon_call_arg(call, 0));
+}
+
+static void demo_exit(tenon_call *call, void *user)
+{
+    (void)user;
+    tenon_exit(call, "~t", tenon_call_arg(call, 0));
+}
+
+static void demo_throw(tenon_call *call, void *user)
+{
+    (void)user;
+    tenon_throw(call, "~t", tenon_call_arg(call, 0));
+}
+
+static const struct {
+    const char *name;
+    unsigned arity;
+    tenon_function_fn fn;
+    unsigned flags;
+} functions[] = {
+    { "echo", 1, demo_echo, TENON_INLINE },
+    { "whoami", 0, demo_whoami, TENON_INLINE },
+    { "raise", 1, demo_raise, TENON_INLINE },
+    { "exit", 1, demo_exit, TENON_INLINE },
+    { "throw", 1, demo_throw, TENON_INLINE },
+    { "sleep", 1, demo_sleep, 0 },
+    { "sum", 1, demo_sum, 0 },
+    { "sha256", 1, demo_sha256, 0 },
+};
+
+static enum tenon_err add_functions(tenon_node *node)
+{
+    for (size_t i = 0; i < sizeof functions / sizeof *functions; i++) {
+        enum tenon_err rc =
+            tenon_function(node, MODULE, functions[i].name, functions[i].arity,
+                           functions[i].fn, NULL, functions[i].flags);
+
+        if (rc != TENON_OK) {
+            return rc;
+        }
+    }
+    return TENON_OK;
+}
+
+/* ---- the router Demo.Router -------------------------------------------- *
+ * A service that is given what it cannot take answers {:error, {:badarg,
+ * request}}: raising would crash callers of X3m.System 0.9.0. */
+
+static void refuse_request(tenon_call *call)
+{
+    tenon_reply_error(call, "{:badarg, ~t}", tenon_call_request(call));
+}
+
+/* Who brings `deny` among the assigns is refused with that term. */
+static void
+authorize(const tenon_message *message, tenon_builder *verdict, void *user)
+{
+    tenon_term reason;
+
+    (void)user;
+    if (tenon_map_get_atom(tenon_message_get(message, "assigns"), "deny",
+                           &reason) == TENON_OK) {
+        tenon_build_term(verdict, reason);
+    }
+}
+
+static void c_echo(tenon_call *call, void *user)
+{
+    tenon_term request = tenon_call_request(call);
+    tenon_term event;
+
+    (void)user;
+    if (tenon_map_get_binary(request, "event", &event) == TENON_OK) {
+        tenon_message_add_event(tenon_call_message(call), event);
+    }
+    tenon_reply_ok(call, "~t", request);
+}
+
+static void c_sum(tenon_call *call, void *user)
+{
+    tenon_term numbers, term;
+
+    (void)user;
+    if (tenon_map_get_binary(tenon_call_request(call), "numbers", &numbers) !=
+        TENON_OK) {
+        tenon_reply(call, "{:missing_id, \"numbers\"}");
+        return;
+    }
+    tenon_builder *sum = tenon_builder_new();
+
+    if (build_sum(sum, numbers) && tenon_builder_term(sum, &term) == TENON_OK) {
+        tenon_reply_ok(call, "~t", term);
+    } else {
+        tenon_reply(call,
+                    "{:validation_error, %{\"numbers\" => \"not integers\"}}");
+    }
+    tenon_builder_free(sum);
+}
+
+static void c_slow(tenon_call *call, void *user)
+{
+    tenon_term ms;
+    enum tenon_err rc = TENON_E_INVAL;
+
+    (void)user;
+    if (tenon_match(tenon_call_request(call), "%{\"ms\" => ~t}", &ms)) {
+        rc = wait_for(call, ms);
+    }
+    if (rc == TENON_OK) {
+        tenon_reply_ok(call, ":slow_done");
+    } else if (rc != TENON_E_STOPPED) {
+        refuse_request(call);
+    }
+}
+
+/* What c_fail replies where it replies. */
+static const struct {
+    const char *how;
+    const char *response;
+} failures[] = {
+    { "error", "{:error, {:c_failed, \"because\"}}" },
+    { "ok", ":ok" },
+    { "created", "{:created, \"c-1\"}" },
+    { "version", "{:ok, \"payload\", 3}" },
+    { "unauthorized", "{:unauthorized, \"no\"}" },
+};
+
+/* The request's "how", an atom or a binary. */
+static bool read_how(tenon_term request, tenon_atom *how)
+{
+    const char *text;
+    size_t len;
+
+    if (tenon_match(request, "%{\"how\" => ~a}", how)) {
+        return true;
+    }
+    if (!tenon_match(request, "%{\"how\" => ~s}", &text, &len) ||
+        len >= sizeof how->text) {
+        return false;
+    }
+    memcpy(how->text, text, len);
+    how->text[len] = '\0';
+    return true;
+}
+
+static void reply_failure(tenon_call *call, const char *how)
+{
+    for (size_t i = 0; i < sizeof failures / sizeof *failures; i++) {
+        if (strcmp(how, failures[i].how) == 0) {
+            tenon_reply(call, failures[i].response);
+            return;
+        }
+    }
+    refuse_request(call);
+}
+
+static void c_fail(tenon_call *call, void *user)
+{
+    tenon_atom how;
+
+    (void)user;
+    if (!read_how(tenon_call_request(call), &how)) {
+        refuse_request(call);
+    } else if (strcmp(how.text, "raise") == 0) {
+        tenon_raise(call, ":c_raised");
+    } else if (strcmp(how.text, "throw") == 0) {
+        tenon_throw(call, ":c_threw");
+    } else if (strcmp(how.text, "exit") == 0) {
+        tenon_exit(call, ":c_exited");
+    } else if (strcmp(how.text, "noreply") != 0) {
+        reply_failure(call, how.text);
+    }
+}
+
+static void c_try_another(tenon_call *call, void *user)
+{
+    (void)user;
+    tenon_reply_error(call, "{:try_another_node, :c_busy}");
+}
+
+static void c_private(tenon_call *call, void *user)
+{
+    (void)user;
+    tenon_reply_ok(call, ":from_c_private");
+}
+
+static void c_digest(tenon_call *call, void *user)
+{
+    const void *data;
+    size_t len;
+    uint8_t digest[SHA256_DIGEST_LENGTH];
+    char hex[2 * SHA256_DIGEST_LENGTH];
+
+    (void)user;
+    if (!tenon_match(tenon_call_request(call), "%{\"data\" => ~b}", &data,
+                     &len)) {
+        refuse_request(call);
+        return;
+    }
+    SHA256(data, len, digest);
+    for (size_t i = 0; i < sizeof digest; i++) {
+        hex[2 * i] = "0123456789abcdef"[digest[i] >> 4];
+        hex[2 * i + 1] = "0123456789abcdef"[digest[i] & 15];
+    }
+    tenon_reply_ok(call, "~b", (const void *)hex, sizeof hex);
+}
+
+/* ---- c_calls_back: a service that calls another ------------------------ */
+
+/* The next three set on a message what the request gives, if it does. False
+ * when that has the wrong type. */
+static bool set_assigns(tenon_message *message, tenon_term request)
+{
+    tenon_term assigns, key, value;
+    tenon_cursor at;
+    tenon_atom name;
+
+    if (tenon_map_get_binary(request, "assigns", &assigns) != TENON_OK) {
+        return true;
+    }
+    tenon_cursor_init(&at, assigns);
+    while (tenon_cursor_next_pair(&at, &key, &value)) {
+        if (tenon_term_atom(key, &name) != TENON_OK ||
+            tenon_message_assign(message, name.text, value) != TENON_OK) {
+            return false;
+        }
+    }
+    return tenon_term_type(assigns) == TENON_TYPE_MAP;
+}
+
+static bool set_dry_run(tenon_message *message, tenon_term request)
+{
+    static const char *const words[] = {
+        [TENON_DRY_RUN_NO] = "false",
+        [TENON_DRY_RUN_YES] = "true",
+        [TENON_DRY_RUN_VERBOSE] = "verbose",
+    };
+    tenon_term given;
+
+    if (tenon_map_get_binary(request, "dry_run", &given) != TENON_OK) {
+        return true;
+    }
+    for (size_t i = 0; i < sizeof words / sizeof *words; i++) {
+        if (tenon_term_is_atom(given, words[i])) {
+            return tenon_message_set_dry_run(message, (enum tenon_dry_run)i) ==
+                   TENON_OK;
+        }
+    }
+    return false;
+}
+
+static bool read_timeout(tenon_term request, uint32_t *timeout_ms)
+{
+    tenon_term given;
+    uint64_t ms;
+
+    *timeout_ms = 0;
+    if (tenon_map_get_binary(request, "timeout", &given) != TENON_OK) {
+        return true;
+    }
+    if (tenon_term_uint64(given, &ms) != TENON_OK || ms == 0 ||
+        ms >= TENON_NO_TIMEOUT) {
+        return false;
+    }
+    *timeout_ms = (uint32_t)ms;
+    return true;
+}
+
+/* The message to dispatch; NULL when the request cannot be one. */
+static tenon_message *make_inner(tenon_call *call, uint32_t *timeout_ms)
+{
+    tenon_term request = tenon_call_request(call);
+    tenon_term raw_request;
+    tenon_atom service;
+
+    if (!tenon_match(request, "%{\"service\" => ~a}", &service) ||
+        !read_timeout(request, timeout_ms)) {
+        return NULL;
+    }
+    if (tenon_map_get_binary(request, "raw_request", &raw_request) !=
+        TENON_OK) {
+        raw_request = (tenon_term){ 0 };
+    }
+    tenon_message *inner =
+        tenon_message_new_caused_by(tenon_call_node(call), service.text,
+                                    tenon_call_message(call), raw_request);
+
+    if (inner != NULL && set_assigns(inner, request) &&
+        set_dry_run(inner, request)) {
+        return inner;
+    }
+    tenon_message_free(inner);
+    return NULL;
+}
+
+static void reply_with_result(tenon_call *call, const tenon_message *result)
+{
+    tenon_reply_ok(call,
+                   "%{\"response\" => ~t, \"id\" => ~t, "
+                   "\"correlation_id\" => ~t, \"causation_id\" => ~t, "
+                   "\"events\" => ~t, \"request\" => ~t, \"halted\" => ~t}",
+                   tenon_message_get(result, "response"),
+                   tenon_message_get(result, "id"),
+                   tenon_message_get(result, "correlation_id"),
+                   tenon_message_get(result, "causation_id"),
+                   tenon_message_get(result, "events"),
+                   tenon_message_get(result, "request"),
+                   tenon_message_get(result, "halted?"));
+}
+
+static void c_calls_back(tenon_call *call, void *user)
+{
+    uint32_t timeout_ms = 0;
+    tenon_message *result = NULL;
+    tenon_message *inner = make_inner(call, &timeout_ms);
+
+    (void)user;
+    if (inner == NULL) {
+        refuse_request(call);
+        return;
+    }
+    enum tenon_err rc =
+        tenon_dispatch(tenon_call_node(call), inner, timeout_ms, &result, NULL);
+
+    if (rc == TENON_OK) {
+        reply_with_result(call, result);
+    } else {
+        tenon_reply_error(call, "~s", tenon_err_text(rc));
+    }
+    tenon_message_free(result);
+    tenon_message_free(inner);
+}
+
+static const struct {
+    const char *name;
+    bool is_public;
+    tenon_service_fn fn;
+    unsigned flags;
+} services[] = {
+    { "c_echo", true, c_echo, TENON_INLINE },
+    { "c_sum", true, c_sum, 0 },
+    { "c_slow", true, c_slow, 0 },
+    { "c_fail", true, c_fail, TENON_INLINE },
+    { "c_try_another", true, c_try_another, TENON_INLINE },
+    { "c_calls_back", true, c_calls_back, 0 },
+    { "c_digest", true, c_digest, 0 },
+    { "c_private", false, c_private, TENON_INLINE },
+};
+
+static enum tenon_err add_services(tenon_node *node)
+{
+    tenon_router *router = tenon_router_new(node, ROUTER);
+    enum tenon_err rc = tenon_router_authorize(router, authorize, NULL);
+
+    for (size_t i = 0; i < sizeof services / sizeof *services; i++) {
+        if (rc == TENON_OK) {
+            rc = tenon_service_add(router, services[i].name,
+                                   services[i].is_public, services[i].fn, NULL,
+                                   services[i].flags);
+        }
+    }
+    return rc == TENON_OK ? tenon_register_services(router) : rc;
+}
+
+/* ---- the library ------------------------------------------------------- */
+
+static enum tenon_err load(tenon_node *node, void **state, tenon_error *err)
+{
+    (void)state;
+    enum tenon_err rc = start_echo(node, err);
+
+    if (rc == TENON_OK) {
+        rc = add_functions(node);
+    }
+    return rc == TENON_OK ? add_services(node) : rc;
+}
+
+TENON_HANDLERS = { TENON_HANDLERS_ABI, "demo", load, NULL };

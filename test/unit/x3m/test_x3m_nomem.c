@@ -1,0 +1,151 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* Messages, registries and dispatches with every allocation failing in turn:
+ * each ends with a code or a response, and leaves nothing behind. */
+#include <setjmp.h>
+#include <stdarg.h>
+#include <stddef.h>
+#include <stdint.h>
+
+#include <cmocka.h>
+
+#include "unit/otp/own_node.h"
+#include "unit/support/nomem.h"
+#include "x3m/message.h"
+#include "x3m/services.h"
+
+/* A reply that could not be made is waited for this long. */
+#define SHORT_MS 30u
+#define LONG_MS 20000u
+
+static void echo(tenon_call *call, void *user)
+{
+    (void)user;
+    tenon_reply_ok(call, "~t", tenon_call_request(call));
+}
+
+static int start(void **state)
+{
+    tenon_node *node = own_node_start();
+    tenon_router *router = tenon_router_new(node, "Elixir.T.Router");
+
+    OK(tenon_service_add(router, "echo", true, echo, NULL, TENON_INLINE));
+    OK(tenon_register_services(router));
+    *state = node;
+    return 0;
+}
+
+static int stop(void **state)
+{
+    tenon_node_stop(*state);
+    return 0;
+}
+
+static const uint8_t one_bytes[] = { 97, 1 };
+static const tenon_term one = { one_bytes, sizeof one_bytes };
+
+static void is_expected(enum tenon_err code)
+{
+    if (code != TENON_OK) {
+        assert_int_equal(code, TENON_E_NOMEM);
+        assert_true(nomem_failed());
+    }
+}
+
+static void change_message(void *user)
+{
+    tenon_message *message = tenon_message_new(
+        user, "s",
+        &(tenon_message_options){ .correlation_id = "c", .raw_request = one });
+
+    if (message == NULL) {
+        assert_true(nomem_failed());
+        return;
+    }
+    is_expected(tenon_message_assign(message, "a", one));
+    is_expected(tenon_message_add_event(message, one));
+    is_expected(tenon_message_add_event(message, one));
+    is_expected(tenon_message_to_service(message, "other"));
+    is_expected(tenon_message_set_dry_run(message, TENON_DRY_RUN_YES));
+    is_expected(tenon_message_ok(message, "{~s, ~t}", "text", one));
+    tenon_message *copy = tn_message_copy(message);
+
+    assert_true(copy != NULL || nomem_failed());
+    tenon_message_free(copy);
+    tenon_message_free(message);
+}
+
+static void a_message_that_cannot_be_changed_is_as_before(void **state)
+{
+    assert_true(nomem_fail_each(change_message, *state) >= 10);
+}
+
+static void fold_announcements(void *user)
+{
+    struct tn_remotes remotes = { 0 };
+
+    (void)user;
+    is_expected(tn_remotes_put(&remotes, "one", "a@h", "M"));
+    is_expected(tn_remotes_put(&remotes, "one", "b@h", "M"));
+    is_expected(tn_remotes_put(&remotes, "two", "a@h", "M"));
+    is_expected(tn_remotes_put(&remotes, "one", "a@h", "N"));
+    tn_remotes_drop_node(&remotes, "b@h");
+    if (!nomem_failed()) {
+        assert_int_equal(remotes.offers, 2);
+    }
+    tn_remotes_fini(&remotes);
+}
+
+static void an_offer_that_cannot_be_kept_is_told(void **state)
+{
+    (void)state;
+    assert_true(nomem_fail_each(fold_announcements, NULL) >= 6);
+}
+
+static bool is_timeout(const tenon_message *reply)
+{
+    return tenon_match(tenon_message_get(reply, "response"),
+                       "{:service_timeout, _, _, _}");
+}
+
+/* Without memory a reply may be lost: that is a timeout. */
+static void dispatch_once(void *user)
+{
+    tenon_message *message = tenon_message_new(user, "echo", NULL);
+    tenon_message *reply = NULL;
+
+    if (message == NULL) {
+        assert_true(nomem_failed());
+        return;
+    }
+    enum tenon_err rc = tenon_dispatch(user, message, SHORT_MS, &reply, NULL);
+
+    if (rc == TENON_OK && !nomem_failed() && is_timeout(reply)) {
+        /* Only slow: the machine gets all the time there is. */
+        tenon_message_free(reply);
+        rc = tenon_dispatch(user, message, LONG_MS, &reply, NULL);
+    }
+    if (rc == TENON_OK && !nomem_failed()) {
+        assert_true(
+            tenon_match(tenon_message_get(reply, "response"), "{:ok, nil}"));
+    }
+    assert_true(rc == TENON_OK || nomem_failed());
+    tenon_message_free(reply);
+    tenon_message_free(message);
+}
+
+static void a_dispatch_ends_whatever_cannot_be_allocated(void **state)
+{
+    assert_true(nomem_fail_each(dispatch_once, *state) >= 20);
+    dispatch_once(*state);
+}
+
+int main(void)
+{
+    const struct CMUnitTest tests[] = {
+        cmocka_unit_test(a_message_that_cannot_be_changed_is_as_before),
+        cmocka_unit_test(an_offer_that_cannot_be_kept_is_told),
+        cmocka_unit_test(a_dispatch_ends_whatever_cannot_be_allocated),
+    };
+
+    return cmocka_run_group_tests(tests, start, stop);
+}
