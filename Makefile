@@ -321,7 +321,7 @@ $(OUT)/test/fuzz/fuzz_%: $(OUT)/test/fuzz/fuzz_%.o $(LIB_A)
 ASAN_OPTIONS ?= detect_stack_use_after_return=1:strict_string_checks=1
 UBSAN_OPTIONS ?= print_stacktrace=1
 TSAN_OPTIONS ?= halt_on_error=1:second_deadlock_stack=1
-VALGRIND ?= valgrind -q --error-exitcode=99 --leak-check=full \
+VALGRIND ?= valgrind -q --fair-sched=try --error-exitcode=99 --leak-check=full \
     --show-leak-kinds=definite,indirect --errors-for-leak-kinds=definite,indirect
 export ASAN_OPTIONS UBSAN_OPTIONS TSAN_OPTIONS
 

@@ -18,7 +18,7 @@
 #include "dist/flags.h"
 #include "dist/sock.h"
 
-#define DEADLINE_MS 10000u
+#define DEADLINE_MS 30000u
 
 /* ---- the owner ----------------------------------------------------------- */
 
