@@ -14,4 +14,11 @@ uint64_t tn_now_ms(void);
  * Threads: any. Blocks: no. */
 int64_t tn_wall_ns(void);
 
+/* Lets the calling thread rest for so long, or less when a signal handler
+ * runs. Threads: any. Blocks: yes. */
+void tn_rest_ns(uint64_t ns);
+/* The calling thread's rests end on time from here on, where the system
+ * would make them some 50 microseconds longer (Linux: timer slack). */
+void tn_clock_rest_finely(void);
+
 #endif

@@ -88,6 +88,11 @@ bool tn_conn_is_up(const tn_conn *conn)
     return atomic_load_explicit(&conn->is_up, memory_order_acquire);
 }
 
+bool tn_conn_is_crowded(const tn_conn *conn)
+{
+    return tn_crowd_is_there(&conn->crowd, conn->read_ns);
+}
+
 void tn_conn_set_user(tn_conn *conn, void *user)
 {
     conn->user = user;

@@ -182,6 +182,10 @@ bool tn_conn_is_up(const tn_conn *conn);
 void tn_conn_set_user(tn_conn *conn, void *user);
 void *tn_conn_user(const tn_conn *conn);
 
+/* Whether many processes of the peer talk to this node at the moment
+ * (dist/crowd.h). Threads: loop. */
+bool tn_conn_is_crowded(const tn_conn *conn);
+
 struct tn_conn_counters {
     uint64_t frames_in, bytes_in, ticks_in;
     uint64_t frames_out, bytes_out, ticks_out;

@@ -12,6 +12,7 @@
 #include "base/buf.h"
 #include "dist/block.h"
 #include "dist/conn.h"
+#include "dist/crowd.h"
 #include "dist/frame.h"
 #include "dist/handshake.h"
 #include "dist/identity.h"
@@ -129,6 +130,8 @@ struct tn_conn {
     size_t end;             /* first free byte of it */
     size_t whole;           /* bytes from start on that the next step needs */
     uint64_t frames_in, bytes_in, ticks_in, unknown_ops;
+    uint64_t read_ns; /* when the burst that is delivered was read */
+    struct tn_crowd crowd;
     uint64_t bytes_in_seen; /* by the last look for ticks */
     uint64_t bytes_out_seen;
     unsigned silent_looks;

@@ -5,6 +5,7 @@
 #include <errno.h>
 #include <string.h>
 
+#include "base/clock.h"
 #include "base/error.h"
 #include "base/log.h"
 #include "dist/conn_impl.h"
@@ -150,6 +151,7 @@ deliver_frame(tn_conn *conn, const struct tn_frame *frame, tenon_error *err)
                  tn_signal_name(signal.kind), conn->name);
         return false;
     }
+    tn_crowd_note(&conn->crowd, signal.from, conn->read_ns);
     config->events->on_signal(config->user, conn, &signal);
     return true;
 }
@@ -201,6 +203,7 @@ void tn_in_readable(tn_conn *conn)
 {
     size_t left = TN_READ_BURST_BYTES;
 
+    conn->read_ns = tn_now_ns();
     while (left > 0 && conn->state == TN_CONN_UP) {
         ssize_t n = tn_in_read(conn, left);
 

@@ -12,6 +12,8 @@
 
 /* Between looks at output that is not written yet, at the stop. */
 #define DRAIN_LOOK_MS 2u
+/* While a crowd of a peer's processes calls, its signals gather for so long. */
+#define CROWD_REST_NS UINT64_C(60000)
 
 /* ---- before each wait -------------------------------------------------- */
 
@@ -111,6 +113,10 @@ static void before_wait(uv_prepare_t *prepare)
         return;
     }
     set_timer(node, at);
+    if (node->rest_wanted) {
+        node->rest_wanted = false;
+        tn_rest_ns(CROWD_REST_NS);
+    }
     if (atomic_load(&node->stall_watch) &&
         !uv_is_active((uv_handle_t *)&node->stall)) {
         uv_timer_start(&node->stall, stall_look, TN_WORKER_STALL_MS,
@@ -295,6 +301,7 @@ static void *loop_main(void *arg)
     /* The creator fills in the thread's identity under the lock. */
     tn_lock(node);
     tn_unlock(node);
+    tn_clock_rest_finely();
     uv_run(&node->loop, UV_RUN_DEFAULT);
     return NULL;
 }

@@ -98,6 +98,7 @@ struct tenon_node {
     uv_signal_t sigterm;
     uint64_t timer_at_ms; /* when `timer` is due, while it is active */
     uint64_t stall_seen;
+    bool rest_wanted;        /* before the next wait: a peer's crowd calls */
     unsigned inline_depth;   /* handlers that run inside another's handler */
     bool dist_freed;         /* tn_dist_free has been called */
     bool wake_stays;         /* a handler outlives the loop, and may wake it */

@@ -508,10 +508,10 @@ static void on_signal(void *user, tn_conn *conn, const struct tn_signal *signal)
 
 static void on_batch_end(void *user, tn_conn *conn)
 {
-    (void)conn;
     tenon_node *node = user;
     tn_processes_run_inline(node);
     tn_peers_flush_dirty(node);
+    node->rest_wanted |= tn_conn_is_crowded(conn);
 }
 
 static void on_closed(void *user)
