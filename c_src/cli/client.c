@@ -29,7 +29,12 @@ void cli_fill_config(const struct cli_settings *settings,
         .sname = settings->sname,
         .cookie = settings->cookie,
         .hidden = settings->hidden,
+        .proto_dist = settings->proto_dist,
+        .listen_address = settings->interface,
         .port = (uint16_t)settings->port,
+        .port_max = (uint16_t)settings->port_max,
+        .peer_port = (uint16_t)settings->peer_port,
+        .no_epmd = settings->epmd != NULL,
         .connect_timeout_ms = (uint32_t)settings->connect_timeout_ms,
         .ticktime_ms = (uint32_t)(settings->ticktime_s * 1000),
         .worker_max = (uint32_t)settings->workers,
@@ -45,7 +50,7 @@ static void make_name(const char *peer, char *name, size_t cap, bool *is_long)
     const char *host = strchr(peer, '@');
 
     clock_gettime(CLOCK_REALTIME, &now);
-    *is_long = host != NULL && strchr(host, '.') != NULL;
+    *is_long = host != NULL && strpbrk(host, ".:") != NULL;
     snprintf(name, cap, "tenon_%lx_%llx%s", (unsigned long)getpid(),
              (unsigned long long)now.tv_sec * 1000000000ULL +
                  (unsigned long long)now.tv_nsec,

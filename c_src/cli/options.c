@@ -273,6 +273,16 @@ static enum tenon_err check_whole(const struct parse *p)
                     "options --sname and --name: expected one of them, got "
                     "neither");
     }
+    if (s->epmd != NULL && strcmp(s->epmd, "none") != 0) {
+        return fail(p->why, "option --epmd: expected none, got \"%s\"",
+                    s->epmd);
+    }
+    if (s->port_max != 0 && (s->port == 0 || s->port_max < s->port)) {
+        return fail(p->why,
+                    "option --port-max: expected a port from --port (%" PRId64
+                    ") on, got %" PRId64,
+                    s->port, s->port_max);
+    }
     if ((p->command->bit & (CLI_DISPATCH | CLI_SERVICES)) != 0 &&
         s->connect.count == 0) {
         return fail(p->why, "option --connect: expected NODE, got nothing");

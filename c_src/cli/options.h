@@ -37,7 +37,12 @@ struct cli_settings {
     const char *host;
     struct cli_list connect;
     struct cli_list load;
+    const char *proto_dist;
+    const char *interface;
+    const char *epmd;
     int64_t port;
+    int64_t port_max;
+    int64_t peer_port;
     int64_t connect_timeout_ms;
     int64_t ticktime_s;
     int64_t workers;

@@ -122,7 +122,7 @@ void tn_conn_counters(tn_conn *conn, struct tn_conn_counters *counters)
 const char *tn_conn_print(const tn_conn *conn, char buf[TN_ADDRESS_TEXT_BYTES])
 {
     return conn->name[0] != '\0' ? conn->name
-                                 : tn_sock_print(&conn->address, buf);
+                                 : tn_address_print(&conn->address, buf);
 }
 
 /* ---- watched ------------------------------------------------------------- */

@@ -11,6 +11,7 @@
 
 #include <tenon/error.h>
 
+#include "dist/address.h"
 #include "dist/handshake.h"
 #include "dist/signal.h"
 
@@ -72,16 +73,19 @@ struct tn_dist_config {
     const char *name;   /* copied; full node name */
     const char *cookie; /* copied */
     uint32_t creation;
-    uint64_t flags;            /* TN_FLAGS_OURS */
-    uint32_t setup_timeout_ms; /* TN_SETUP_TIMEOUT_MS_DEFAULT; from connect or
+    uint64_t flags;              /* TN_FLAGS_OURS */
+    struct tn_address listen_at; /* all IPv4 addresses; its family is that of
+                                    all connections */
+    uint16_t peer_port;          /* of every peer; 0: their epmd is asked */
+    uint32_t setup_timeout_ms;   /* TN_SETUP_TIMEOUT_MS_DEFAULT; from connect or
                                   accept to the end of the handshake */
-    uint32_t ticktime_ms;      /* TN_TICKTIME_MS_DEFAULT */
-    size_t max_frame_bytes;    /* TN_FRAME_MAX_BYTES_DEFAULT */
-    size_t out_max_bytes;      /* TN_OUT_MAX_BYTES_DEFAULT, per connection */
-    uint32_t max_conns;        /* TN_CONNS_MAX_DEFAULT, all of them */
-    uint32_t max_handshakes;   /* TN_HANDSHAKES_MAX_DEFAULT, accepted and
+    uint32_t ticktime_ms;        /* TN_TICKTIME_MS_DEFAULT */
+    size_t max_frame_bytes;      /* TN_FRAME_MAX_BYTES_DEFAULT */
+    size_t out_max_bytes;        /* TN_OUT_MAX_BYTES_DEFAULT, per connection */
+    uint32_t max_conns;          /* TN_CONNS_MAX_DEFAULT, all of them */
+    uint32_t max_handshakes;     /* TN_HANDSHAKES_MAX_DEFAULT, accepted and
                                   unfinished */
-    const struct tn_log *log;  /* borrowed until on_closed; may be NULL */
+    const struct tn_log *log;    /* borrowed until on_closed; may be NULL */
     const struct tn_conn_events *events; /* borrowed until on_closed */
     void *user;                          /* handed to the events */
 };
@@ -100,14 +104,18 @@ TENON_CHECK enum tenon_err tn_dist_new(const struct tn_dist_config *config,
  * Threads: loop. Blocks: no. */
 void tn_dist_free(tn_dist *dist);
 
-/* Accepts connections on all IPv4 addresses.
+/* Accepts connections at config's listen_at.
  *
- * port     0 lets the system choose.
- * bound    set to the port on success.
+ * first, last  the first port of these that is free; 0, 0 lets the system
+ *              choose.
+ * bound        set to the port on success.
  * Errors: LISTEN.
  * Threads: loop. Blocks: no. */
-TENON_CHECK enum tenon_err
-tn_dist_listen(tn_dist *dist, uint16_t port, uint16_t *bound, tenon_error *err);
+TENON_CHECK enum tenon_err tn_dist_listen(tn_dist *dist,
+                                          uint16_t first,
+                                          uint16_t last,
+                                          uint16_t *bound,
+                                          tenon_error *err);
 
 /* Starts to connect: resolves the host part of the name, asks its epmd for
  * the port, connects, shakes hands, all within setup_timeout_ms. on_up or

@@ -4,12 +4,12 @@
 #ifndef TN_DIST_CONN_IMPL_H
 #define TN_DIST_CONN_IMPL_H
 
-#include <netinet/in.h>
 #include <stdatomic.h>
 #include <sys/queue.h>
 #include <uv.h>
 
 #include "base/buf.h"
+#include "dist/address.h"
 #include "dist/block.h"
 #include "dist/conn.h"
 #include "dist/crowd.h"
@@ -83,14 +83,15 @@ struct tn_resolved {
     atomic_uint *resolvers; /* of the dist */
     bool is_done;           /* guarded by the connection's lock */
     int error;              /* of getaddrinfo; 0: none */
-    struct in_addr addresses[TN_ADDRESSES_MAX];
+    int family;             /* of the addresses that are wanted */
+    struct tn_address addresses[TN_ADDRESSES_MAX];
     unsigned count;
 };
 
 /* The way to a peer that we call. */
 struct tn_way {
     struct tn_name name;
-    struct in_addr addresses[TN_ADDRESSES_MAX];
+    struct tn_address addresses[TN_ADDRESSES_MAX];
     unsigned address_count;
     unsigned address_at; /* the one being tried */
     uint16_t port;       /* 0: epmd is asked */
@@ -109,7 +110,7 @@ struct tn_conn {
     bool was_up;
     atomic_bool is_up;
     void *user;
-    struct sockaddr_in address; /* the peer's */
+    struct tn_address address; /* the peer's */
     char name[TENON_NODE_NAME_MAX_BYTES + 1];
     uint64_t flags;    /* the peer's; set before is_up */
     uint32_t creation; /* the peer's; set before is_up */

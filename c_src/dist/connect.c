@@ -1,7 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* The way to a peer that we call: its host's address, the port from its epmd,
  * the TCP connection. */
-#include <arpa/inet.h>
 #include <errno.h>
 #include <netdb.h>
 #include <pthread.h>
@@ -24,18 +23,16 @@ static void fail_connect(tn_conn *conn, int error)
 
     tn_conn_fail_sys(conn, TENON_E_NODEDOWN, error,
                      "could not connect to node \"%s\" at %s", conn->name,
-                     tn_sock_print(&conn->address, address));
+                     tn_address_print(&conn->address, address));
 }
 
 static void connect_node(tn_conn *conn)
 {
     const struct tn_way *way = conn->way;
 
-    conn->address =
-        (struct sockaddr_in){ .sin_family = AF_INET,
-                              .sin_port = htons(way->port),
-                              .sin_addr = way->addresses[way->address_at] };
-    int fd = tn_sock_new();
+    conn->address = way->addresses[way->address_at];
+    tn_address_set_port(&conn->address, way->port);
+    int fd = tn_sock_new(tn_address_family(&conn->address));
 
     if (fd < 0) {
         fail_connect(conn, -fd);
@@ -170,16 +167,15 @@ static void on_epmd(uv_poll_t *poll, int status, int events)
 static int prepare_ask(tn_conn *conn, struct tn_ask *ask)
 {
     struct tn_way *way = conn->way;
-    struct sockaddr_in epmd = { .sin_family = AF_INET,
-                                .sin_port = htons(tn_epmd_port()),
-                                .sin_addr = way->addresses[way->address_at] };
+    struct tn_address epmd = way->addresses[way->address_at];
 
+    tn_address_set_port(&epmd, tn_epmd_port());
     ask->conn = conn;
     tn_buf_init(&ask->request, TN_EPMD_ANSWER_BYTES);
     if (tn_epmd_put_lookup(&ask->request, way->name.alive, NULL) < 0) {
         return -ENOMEM;
     }
-    ask->fd = tn_sock_new();
+    ask->fd = tn_sock_new(tn_address_family(&epmd));
     if (ask->fd < 0) {
         return ask->fd;
     }
@@ -244,13 +240,9 @@ static void keep_addresses(struct tn_resolved *resolved,
 {
     for (; found != NULL && resolved->count < TN_ADDRESSES_MAX;
          found = found->ai_next) {
-        struct sockaddr_in address;
-
-        if (found->ai_family == AF_INET &&
-            found->ai_addrlen >= sizeof address) {
-            memcpy(&address, found->ai_addr, sizeof address);
-            resolved->addresses[resolved->count++] = address.sin_addr;
-        }
+        resolved->count +=
+            tn_address_take(found->ai_addr, found->ai_addrlen, resolved->family,
+                            &resolved->addresses[resolved->count]);
     }
 }
 
@@ -259,7 +251,7 @@ static void *run_resolver(void *arg)
 {
     tn_conn *conn = arg;
     struct tn_resolved *resolved = conn->resolving;
-    struct addrinfo hints = { .ai_family = AF_INET,
+    struct addrinfo hints = { .ai_family = resolved->family,
                               .ai_socktype = SOCK_STREAM };
     struct addrinfo *found = NULL;
 
@@ -319,7 +311,7 @@ void tn_connect_attend(tn_conn *conn)
                      "could not connect to node \"%s\": host \"%s\": %s",
                      conn->name, way->name.host,
                      resolved->error != 0 ? gai_strerror(resolved->error)
-                                          : "has no IPv4 address");
+                                          : "has no address of our family");
         return;
     }
     memcpy(way->addresses, resolved->addresses, sizeof way->addresses);
@@ -341,6 +333,7 @@ static bool prepare_resolver(tn_conn *conn)
     }
     memcpy(resolved->host, conn->way->name.host, sizeof resolved->host);
     resolved->resolvers = resolvers;
+    resolved->family = tn_address_family(&conn->dist->config.listen_at);
     conn->resolving = resolved;
     if (atomic_fetch_add(resolvers, 1) > TN_RESOLVERS_MAX) {
         tn_resolvers_leave(resolvers);
@@ -401,7 +394,9 @@ static void on_start(uv_timer_t *timer)
     tn_conn *conn = timer->data;
     struct tn_way *way = conn->way;
 
-    if (inet_pton(AF_INET, way->name.host, &way->addresses[0]) == 1) {
+    if (tn_address_parse(way->name.host,
+                         tn_address_family(&conn->dist->config.listen_at),
+                         &way->addresses[0])) {
         way->address_count = 1;
         addresses_known(conn);
     } else {
@@ -473,5 +468,5 @@ enum tenon_err tn_conn_connect(tn_dist *dist,
                                tn_conn **conn,
                                tenon_error *err)
 {
-    return tn_conn_connect_port(dist, peer, 0, conn, err);
+    return tn_conn_connect_port(dist, peer, dist->config.peer_port, conn, err);
 }

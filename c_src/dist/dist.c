@@ -103,6 +103,9 @@ static void set_defaults(struct tn_dist_config *config)
     DEFAULT(max_conns, TN_CONNS_MAX_DEFAULT)
     DEFAULT(max_handshakes, TN_HANDSHAKES_MAX_DEFAULT)
 #undef DEFAULT
+    if (tn_address_family(&config->listen_at) == AF_UNSPEC) {
+        config->listen_at = tn_address_all(AF_INET);
+    }
 }
 
 static enum tenon_err copy_identity(tn_dist *dist,

@@ -55,17 +55,15 @@ static int wait_for(int fd, short events, uint64_t deadline_ms)
 }
 
 /* A connected socket, or -errno. */
-static int connect_to(struct in_addr host, uint64_t deadline_ms)
+static int connect_to(struct tn_address host, uint64_t deadline_ms)
 {
-    struct sockaddr_in epmd = { .sin_family = AF_INET,
-                                .sin_port = htons(tn_epmd_port()),
-                                .sin_addr = host };
-    int fd = tn_sock_new();
+    tn_address_set_port(&host, tn_epmd_port());
+    int fd = tn_sock_new(tn_address_family(&host));
 
     if (fd < 0) {
         return fd;
     }
-    int rc = tn_sock_connect(fd, &epmd);
+    int rc = tn_sock_connect(fd, &host);
 
     if (rc > 0) {
         rc = wait_for(fd, POLLOUT, deadline_ms);
@@ -76,11 +74,6 @@ static int connect_to(struct in_addr host, uint64_t deadline_ms)
         return rc;
     }
     return fd;
-}
-
-static struct in_addr loopback(void)
-{
-    return (struct in_addr){ htonl(INADDR_LOOPBACK) };
 }
 
 /* ---- names --------------------------------------------------------------- */
@@ -159,14 +152,13 @@ ask_names(int fd, uint64_t deadline_ms, struct tn_buf *out, tenon_error *err)
 }
 
 static enum tenon_err
-resolve(const char *host, struct in_addr *address, tenon_error *err)
+resolve(const char *host, struct tn_address *address, tenon_error *err)
 {
     struct addrinfo hints = { .ai_family = AF_INET,
                               .ai_socktype = SOCK_STREAM };
     struct addrinfo *found = NULL;
-    struct sockaddr_in first;
 
-    *address = loopback();
+    *address = tn_address_loopback(AF_INET);
     if (host == NULL) {
         return TENON_OK;
     }
@@ -176,8 +168,7 @@ resolve(const char *host, struct in_addr *address, tenon_error *err)
         return tn_error(err, TENON_E_EPMD, "asking the epmd of host \"%s\": %s",
                         host, gai_strerror(rc));
     }
-    memcpy(&first, found->ai_addr, sizeof first);
-    *address = first.sin_addr;
+    (void)tn_address_take(found->ai_addr, found->ai_addrlen, AF_INET, address);
     freeaddrinfo(found);
     return TENON_OK;
 }
@@ -188,7 +179,7 @@ enum tenon_err tn_epmd_names(const char *host,
                              tenon_error *err)
 {
     uint64_t deadline_ms = tn_now_ms() + timeout_ms;
-    struct in_addr address;
+    struct tn_address address;
     enum tenon_err rc = resolve(host, &address, err);
 
     if (rc < 0) {

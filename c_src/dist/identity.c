@@ -140,7 +140,8 @@ default_host(bool is_long, char *host, size_t cap, tenon_error *err)
 static enum tenon_err
 check_host(const char *full, const char *host, bool is_long, tenon_error *err)
 {
-    bool has_dot = strchr(host, '.') != NULL;
+    /* A numeric IPv6 address is a full host name, too. */
+    bool has_dot = strpbrk(host, ".:") != NULL;
 
     if (strlen(host) > TN_HOST_MAX_BYTES) {
         return tn_error(err, TENON_E_NAME,

@@ -13,15 +13,13 @@
  * the loop spinning. */
 #define ACCEPT_PAUSE_MS 200u
 
-static void refuse(tn_dist *dist,
-                   int fd,
-                   const struct sockaddr_in *peer,
-                   const char *reason)
+static void
+refuse(tn_dist *dist, int fd, const struct tn_address *peer, const char *reason)
 {
     char address[TN_ADDRESS_TEXT_BYTES];
 
     tn_log(dist->config.log, TN_WARN, "handshake_refused", "peer",
-           tn_sock_print(peer, address), "error", "LIMIT", "reason", reason,
+           tn_address_print(peer, address), "error", "LIMIT", "reason", reason,
            NULL);
     close(fd);
 }
@@ -45,7 +43,7 @@ static void make_way(tn_dist *dist)
     }
 }
 
-static void admit(tn_dist *dist, int fd, const struct sockaddr_in *peer)
+static void admit(tn_dist *dist, int fd, const struct tn_address *peer)
 {
     if (dist->handshake_count >= dist->config.max_handshakes) {
         make_way(dist);
@@ -90,7 +88,7 @@ static void pause_accepting(tn_dist *dist, int error)
 static void on_connection(uv_poll_t *poll, int status, int events)
 {
     tn_dist *dist = poll->data;
-    struct sockaddr_in peer;
+    struct tn_address peer;
 
     (void)status;
     (void)events;
@@ -108,31 +106,69 @@ static void on_connection(uv_poll_t *poll, int status, int events)
     }
 }
 
-enum tenon_err
-tn_dist_listen(tn_dist *dist, uint16_t port, uint16_t *bound, tenon_error *err)
+/* At the first free port from that of `at` on, which is set to it. Returns
+ * the descriptor or -errno. */
+static int listen_between(struct tn_address *at, uint16_t last)
+{
+    uint16_t first = tn_address_port(at);
+
+    for (uint32_t port = first;; port++) {
+        tn_address_set_port(at, (uint16_t)port);
+        int fd = tn_sock_listen(at);
+
+        if (fd != -EADDRINUSE || port >= last) {
+            return fd;
+        }
+    }
+}
+
+static enum tenon_err fail_listen(const tn_dist *dist,
+                                  uint16_t first,
+                                  uint16_t last,
+                                  int error,
+                                  tenon_error *err)
+{
+    char text[TN_ADDRESS_TEXT_BYTES];
+    struct tn_address at = dist->config.listen_at;
+
+    tn_address_set_port(&at, first);
+    if (last > first) {
+        return tn_error_sys(err, TENON_E_LISTEN, error,
+                            "listening at %s and the ports up to %u",
+                            tn_address_print(&at, text), (unsigned)last);
+    }
+    return tn_error_sys(err, TENON_E_LISTEN, error, "listening at %s",
+                        tn_address_print(&at, text));
+}
+
+enum tenon_err tn_dist_listen(tn_dist *dist,
+                              uint16_t first,
+                              uint16_t last,
+                              uint16_t *bound,
+                              tenon_error *err)
 {
     if (dist->listen_fd >= 0) {
         return tn_error(err, TENON_E_LISTEN, "listening: is listening already");
     }
-    uint16_t had = port;
-    int fd = tn_sock_listen(&had);
+    struct tn_address at = dist->config.listen_at;
+
+    tn_address_set_port(&at, first);
+    int fd = listen_between(&at, last);
 
     if (fd < 0) {
-        return tn_error_sys(err, TENON_E_LISTEN, -fd, "listening on port %u",
-                            (unsigned)port);
+        return fail_listen(dist, first, last, -fd, err);
     }
     int rc = uv_poll_init(dist->config.loop, &dist->listen_poll, fd);
 
     if (rc < 0) {
         close(fd);
-        return tn_error_sys(err, TENON_E_LISTEN, -rc, "listening on port %u",
-                            (unsigned)port);
+        return fail_listen(dist, first, last, -rc, err);
     }
     dist->listen_fd = fd;
     dist->listen_poll.data = dist;
     dist->open_handles++;
     uv_poll_start(&dist->listen_poll, UV_READABLE, on_connection);
-    *bound = had;
+    *bound = tn_address_port(&at);
     return TENON_OK;
 }
 

@@ -2,11 +2,9 @@
 /* The socket calls, with what differs between Linux and macOS. */
 #include "dist/sock.h"
 
-#include <arpa/inet.h>
 #include <errno.h>
 #include <fcntl.h>
 #include <netinet/tcp.h>
-#include <stdio.h>
 #include <string.h>
 #include <sys/socket.h>
 #include <unistd.h>
@@ -19,18 +17,18 @@
 #endif
 
 #ifdef __linux__
-int tn_sock_new(void)
+int tn_sock_new(int family)
 {
-    int fd = socket(AF_INET, SOCK_STREAM | SOCK_NONBLOCK | SOCK_CLOEXEC, 0);
+    int fd = socket(family, SOCK_STREAM | SOCK_NONBLOCK | SOCK_CLOEXEC, 0);
 
     return fd < 0 ? -errno : fd;
 }
 
-static int accept_once(int listening, struct sockaddr_in *peer)
+static int accept_once(int listening, struct tn_address *peer)
 {
-    socklen_t len = sizeof *peer;
+    socklen_t len = sizeof peer->at;
 
-    return accept4(listening, (struct sockaddr *)peer, &len,
+    return accept4(listening, &peer->at.any, &len,
                    SOCK_NONBLOCK | SOCK_CLOEXEC);
 }
 #else
@@ -52,15 +50,15 @@ static int prepared(int fd)
     return fd;
 }
 
-int tn_sock_new(void)
+int tn_sock_new(int family)
 {
-    return prepared(socket(AF_INET, SOCK_STREAM, 0));
+    return prepared(socket(family, SOCK_STREAM, 0));
 }
 
-static int accept_once(int listening, struct sockaddr_in *peer)
+static int accept_once(int listening, struct tn_address *peer)
 {
-    socklen_t len = sizeof *peer;
-    int fd = accept(listening, (struct sockaddr *)peer, &len);
+    socklen_t len = sizeof peer->at;
+    int fd = accept(listening, &peer->at.any, &len);
     int rc = fd < 0 ? fd : prepared(fd);
 
     if (rc < -1) {
@@ -71,7 +69,7 @@ static int accept_once(int listening, struct sockaddr_in *peer)
 }
 #endif
 
-int tn_sock_accept(int listening, struct sockaddr_in *peer)
+int tn_sock_accept(int listening, struct tn_address *peer)
 {
     int fd;
 
@@ -82,34 +80,29 @@ int tn_sock_accept(int listening, struct sockaddr_in *peer)
     return fd < 0 ? -errno : fd;
 }
 
-static int listen_on(int fd, uint16_t *port)
+static int listen_on(int fd, struct tn_address *at)
 {
-    struct sockaddr_in address = { .sin_family = AF_INET,
-                                   .sin_port = htons(*port),
-                                   .sin_addr = { htonl(INADDR_ANY) } };
-    socklen_t len = sizeof address;
+    socklen_t len = tn_address_len(at);
     int one = 1;
 
     /* A restarted node gets its fixed port again although connections of its
      * former life linger. */
     if (setsockopt(fd, SOL_SOCKET, SO_REUSEADDR, &one, sizeof one) < 0 ||
-        bind(fd, (struct sockaddr *)&address, sizeof address) < 0 ||
-        listen(fd, BACKLOG) < 0 ||
-        getsockname(fd, (struct sockaddr *)&address, &len) < 0) {
+        bind(fd, &at->at.any, len) < 0 || listen(fd, BACKLOG) < 0 ||
+        getsockname(fd, &at->at.any, &len) < 0) {
         return -errno;
     }
-    *port = ntohs(address.sin_port);
     return 0;
 }
 
-int tn_sock_listen(uint16_t *port)
+int tn_sock_listen(struct tn_address *at)
 {
-    int fd = tn_sock_new();
+    int fd = tn_sock_new(tn_address_family(at));
 
     if (fd < 0) {
         return fd;
     }
-    int rc = listen_on(fd, port);
+    int rc = listen_on(fd, at);
 
     if (rc < 0) {
         close(fd);
@@ -118,9 +111,9 @@ int tn_sock_listen(uint16_t *port)
     return fd;
 }
 
-int tn_sock_connect(int fd, const struct sockaddr_in *to)
+int tn_sock_connect(int fd, const struct tn_address *to)
 {
-    if (connect(fd, (const struct sockaddr *)to, sizeof *to) == 0) {
+    if (connect(fd, &to->at.any, tn_address_len(to)) == 0) {
         return 0;
     }
     /* An interrupted connect goes on by itself. */
@@ -173,14 +166,4 @@ void tn_sock_no_delay(int fd)
 
     /* Without it the connection is slower, not broken. */
     (void)setsockopt(fd, IPPROTO_TCP, TCP_NODELAY, &one, sizeof one);
-}
-
-const char *tn_sock_print(const struct sockaddr_in *address,
-                          char buf[TN_ADDRESS_TEXT_BYTES])
-{
-    char ip[INET_ADDRSTRLEN] = "?";
-
-    inet_ntop(AF_INET, &address->sin_addr, ip, sizeof ip);
-    snprintf(buf, TN_ADDRESS_TEXT_BYTES, "%s:%u", ip, ntohs(address->sin_port));
-    return buf;
 }

@@ -149,10 +149,47 @@ static void fini_locks(tenon_node *node)
     pthread_mutex_destroy(&node->lock);
 }
 
+static enum tenon_err find_listen_address(const tenon_node_config *config,
+                                          struct tn_address *at)
+{
+    const char *proto =
+        config->proto_dist != NULL ? config->proto_dist : "inet_tcp";
+    int family = strcmp(proto, "inet6_tcp") == 0 ? AF_INET6 : AF_INET;
+    if (family == AF_INET && strcmp(proto, "inet_tcp") != 0) {
+        return tn_error(config->err, TENON_E_INVAL,
+                        "starting a node: expected proto_dist inet_tcp or "
+                        "inet6_tcp, got \"%s\"",
+                        proto);
+    }
+    if (config->port_max != 0 &&
+        (config->port == 0 || config->port_max < config->port)) {
+        return tn_error(config->err, TENON_E_INVAL,
+                        "starting a node: expected port_max from port (%u, "
+                        "given) on, got %u",
+                        (unsigned)config->port, (unsigned)config->port_max);
+    }
+    *at = tn_address_all(family);
+    if (config->listen_address != NULL &&
+        !tn_address_parse(config->listen_address, family, at)) {
+        return tn_error(config->err, TENON_E_INVAL,
+                        "starting a node: expected a numeric address of %s to "
+                        "listen at, got \"%s\"",
+                        proto, config->listen_address);
+    }
+    return TENON_OK;
+}
+
 static enum tenon_err start_dist(tenon_node *node,
                                  const tenon_node_config *config)
 {
+    struct tn_address at;
+    enum tenon_err rc = find_listen_address(config, &at);
+    if (rc != TENON_OK) {
+        return rc;
+    }
     struct tn_dist_config dist = {
+        .listen_at = at,
+        .peer_port = config->peer_port,
         .loop = &node->loop,
         .name = node->name.full,
         .cookie = node->cookie,
@@ -191,6 +228,8 @@ static enum tenon_err start_client(tenon_node *node, tenon_error *err)
 static void set_limits(tenon_node *node, const tenon_node_config *config)
 {
     node->port = config->port;
+    node->port_max = config->port_max;
+    node->no_epmd = config->no_epmd;
     node->hidden = config->hidden;
     node->connect_timeout_ms = config->connect_timeout_ms != 0
                                    ? config->connect_timeout_ms
@@ -267,9 +306,9 @@ failed:
 
 enum tenon_err tn_node_publish(tenon_node *node, tenon_error *err)
 {
-    enum tenon_err rc =
-        tn_dist_listen(node->dist, node->port, &node->port, err);
-    if (rc == TENON_OK) {
+    enum tenon_err rc = tn_dist_listen(node->dist, node->port, node->port_max,
+                                       &node->port, err);
+    if (rc == TENON_OK && !node->no_epmd) {
         rc = tn_epmd_register(&node->loop, &node->name, node->cookie,
                               node->creation, node->port, EPMD_TIMEOUT_MS,
                               &node->log, &node->epmd, err);

@@ -49,6 +49,8 @@ struct tenon_node {
     struct tn_name name;
     uint32_t creation;
     uint16_t port;
+    uint16_t port_max;
+    bool no_epmd;
     bool hidden;
     uint32_t connect_timeout_ms;
     struct tn_log log;

@@ -74,6 +74,20 @@ typedef struct tenon_node_config {
     enum tenon_log_level log_level;
     /* borrowed until the start returns, may be NULL; filled on failure. */
     tenon_error *err;
+    /* As the BEAM's -proto_dist: "inet_tcp" (also NULL) or "inet6_tcp". A node
+     * talks to nodes of its own family only. */
+    const char *proto_dist;
+    /* Listen at this numeric address only ("127.0.0.1", "::1"); NULL: at all.
+     * The BEAM's inet_dist_use_interface. */
+    const char *listen_address;
+    /* With port: listen on the first free port from port to this (the BEAM's
+     * inet_dist_listen_min and _max); 0: on port only. */
+    uint16_t port_max;
+    /* The port of every peer, whose epmd is not asked then; 0: it is. The
+     * BEAM's ERL_DIST_PORT and -erl_epmd_port. */
+    uint16_t peer_port;
+    /* Neither start nor register at epmd: peers know the port by themselves. */
+    bool no_epmd;
 } tenon_node_config;
 
 /* Starts a node: takes its identity, listens, starts epmd when none runs,

@@ -85,6 +85,8 @@ static void each_option_sets_its_own_field(void **state)
     (void)state;
     struct cli_settings s =
         accepted("run --name n@10.0.0.1 --cookie c --hidden --port 4711 "
+                 "--port-max 4720 --interface 127.0.0.1 --epmd none "
+                 "--peer-port 4712 --proto-dist inet6_tcp "
                  "--connect-timeout 100 --ticktime 5 --workers 8 "
                  "--log-level debug");
 
@@ -93,6 +95,11 @@ static void each_option_sets_its_own_field(void **state)
     assert_string_equal(s.cookie, "c");
     assert_true(s.hidden);
     assert_int_equal(s.port, 4711);
+    assert_int_equal(s.port_max, 4720);
+    assert_string_equal(s.interface, "127.0.0.1");
+    assert_string_equal(s.epmd, "none");
+    assert_int_equal(s.peer_port, 4712);
+    assert_string_equal(s.proto_dist, "inet6_tcp");
     assert_int_equal(s.connect_timeout_ms, 100);
     assert_int_equal(s.ticktime_s, 5);
     assert_int_equal(s.workers, 8);
@@ -214,6 +221,13 @@ static void a_wrong_value_is_told_with_what_was_expected(void **state)
     refused("run --sname n --connect host",
             "option --connect: expected a node name like \"name@host\", got "
             "\"host\"");
+    refused("run --sname n --epmd some",
+            "option --epmd: expected none, got \"some\"");
+    refused("run --sname n --port 5000 --port-max 4999",
+            "option --port-max: expected a port from --port (5000) on, got "
+            "4999");
+    refused("run --sname n --port-max 4999",
+            "option --port-max: expected a port from --port (0) on, got 4999");
     refused("run --sname n --hidden=yes",
             "option --hidden: expected no value, got \"yes\"");
     refused("run --sname=", "option --sname: expected NAME, got an empty text");

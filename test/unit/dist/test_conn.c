@@ -216,7 +216,10 @@ static void a_peer_that_keeps_its_connection_gives_the_new_one_up(void **state)
 static void a_silent_acceptor_is_given_up(void **state)
 {
     struct end mute = { .name = "mute@127.0.0.1" };
-    int fd = tn_sock_listen(&mute.port);
+    struct tn_address at = tn_address_all(AF_INET);
+    int fd = tn_sock_listen(&at);
+
+    mute.port = tn_address_port(&at);
 
     (void)state;
     assert_true(fd >= 0);

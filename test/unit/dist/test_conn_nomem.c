@@ -106,7 +106,7 @@ static bool open_half(struct half *half, const char *name)
         half->is_closed = true;
         return false;
     }
-    return tn_dist_listen(half->dist, 0, &half->port, NULL) == TENON_OK;
+    return tn_dist_listen(half->dist, 0, 0, &half->port, NULL) == TENON_OK;
 }
 
 static void close_half(struct half *half)

@@ -140,8 +140,9 @@ static uint64_t soon(void)
  * of them: ei looks into the environment once in a process. */
 static int choose_port(void **state)
 {
-    uint16_t port = 0;
-    int fd = tn_sock_listen(&port);
+    struct tn_address at = tn_address_all(AF_INET);
+    int fd = tn_sock_listen(&at);
+    uint16_t port = tn_address_port(&at);
 
     (void)state;
     if (fd < 0) {

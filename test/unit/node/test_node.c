@@ -74,12 +74,11 @@ static void a_half_open_connection_does_not_hold_up_the_stop(void **state)
 {
     (void)state;
     tenon_node *node = known_node(NULL);
-    struct sockaddr_in to = { .sin_family = AF_INET,
-                              .sin_port = htons(tenon_node_port(node)),
-                              .sin_addr = { htonl(INADDR_LOOPBACK) } };
+    struct tn_address to = tn_address_loopback(AF_INET);
+    tn_address_set_port(&to, tenon_node_port(node));
     int fds[8];
     for (size_t i = 0; i < 8; i++) {
-        fds[i] = tn_sock_new();
+        fds[i] = tn_sock_new(AF_INET);
         assert_true(fds[i] >= 0);
         assert_true(tn_sock_connect(fds[i], &to) >= 0);
     }

@@ -181,7 +181,7 @@ void end_open(struct end *end,
     filled.events = &events;
     filled.user = end;
     if (tn_dist_new(&filled, &end->dist, &err) < 0 ||
-        tn_dist_listen(end->dist, 0, &end->port, &err) < 0) {
+        tn_dist_listen(end->dist, 0, 0, &end->port, &err) < 0) {
         fail_msg("%s", err.text);
     }
 }
@@ -259,10 +259,10 @@ void end_turn(uv_loop_t *loop,
 
 int raw_connect(const struct end *to)
 {
-    struct sockaddr_in address = { .sin_family = AF_INET,
-                                   .sin_port = htons(to->port),
-                                   .sin_addr = { htonl(INADDR_LOOPBACK) } };
-    int fd = tn_sock_new();
+    struct tn_address address = tn_address_loopback(AF_INET);
+    int fd = tn_sock_new(AF_INET);
+
+    tn_address_set_port(&address, to->port);
 
     assert_true(fd >= 0);
     assert_true(tn_sock_connect(fd, &address) >= 0);
