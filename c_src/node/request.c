@@ -489,6 +489,14 @@ struct spawn_terms {
     tenon_value *opts;
 };
 
+static void spawn_terms_free(struct spawn_terms *terms)
+{
+    tenon_value_free(terms->ref);
+    tenon_value_free(terms->mfa);
+    tenon_value_free(terms->opts);
+}
+
+/* False: out of memory, and nothing is left to free. */
 static bool spawn_terms_make(struct spawn_terms *terms,
                              tenon_node *node,
                              const char *module,
@@ -500,14 +508,11 @@ static bool spawn_terms_make(struct spawn_terms *terms,
     terms->mfa = tenon_value_format("{~a, ~a, ~u}", module, name,
                                     (uint64_t)tenon_term_count(args));
     terms->opts = tenon_value_format(opts);
-    return terms->ref != NULL && terms->mfa != NULL && terms->opts != NULL;
-}
-
-static void spawn_terms_free(struct spawn_terms *terms)
-{
-    tenon_value_free(terms->ref);
-    tenon_value_free(terms->mfa);
-    tenon_value_free(terms->opts);
+    if (terms->ref != NULL && terms->mfa != NULL && terms->opts != NULL) {
+        return true;
+    }
+    spawn_terms_free(terms);
+    return false;
 }
 
 static struct tn_signal spawn_signal(const tenon_node *node,
@@ -560,11 +565,12 @@ enum tenon_err tn_request_spawn(tenon_node *node,
 {
     struct spawn_terms terms;
     struct tn_request *request = NULL;
-    enum tenon_err rc = TENON_E_INVAL;
-    if (tenon_term_is_proper_list(args) &&
-        spawn_terms_make(&terms, node, module, name, args, "[:monitor]")) {
+    enum tenon_err rc = TENON_E_NOMEM;
+    if (!tenon_term_is_proper_list(args)) {
+        rc = TENON_E_INVAL;
+    } else if (spawn_terms_make(&terms, node, module, name, args,
+                                "[:monitor]")) {
         request = request_new(node, tenon_value_term(terms.ref), fn, user);
-        rc = TENON_E_NOMEM;
         if (request != NULL) {
             bool wake = false;
             struct tn_signal signal = spawn_signal(node, &terms, args);
@@ -588,9 +594,10 @@ enum tenon_err tn_spawn_cast(tenon_node *node,
                              tenon_error *err)
 {
     struct spawn_terms terms;
-    enum tenon_err rc = TENON_E_INVAL;
-    if (tenon_term_is_proper_list(args) &&
-        spawn_terms_make(&terms, node, module, name, args, "[]")) {
+    enum tenon_err rc = TENON_E_NOMEM;
+    if (!tenon_term_is_proper_list(args)) {
+        rc = TENON_E_INVAL;
+    } else if (spawn_terms_make(&terms, node, module, name, args, "[]")) {
         bool wake = false;
         struct tn_signal signal = spawn_signal(node, &terms, args);
         tn_lock(node);

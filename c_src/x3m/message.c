@@ -357,6 +357,13 @@ tenon_term tenon_message_get(const tenon_message *message, const char *field)
     return value;
 }
 
+bool tenon_message_is_halted(const tenon_message *message)
+{
+    return message != NULL &&
+           tenon_term_is_atom(tn_message_field(message, TN_FIELD_HALTED),
+                              "true");
+}
+
 /* ---- changing --------------------------------------------------------- */
 
 /* value: taken; NULL: the term is a constant. */

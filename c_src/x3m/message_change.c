@@ -3,6 +3,7 @@
  * message.c. */
 #include <stdarg.h>
 
+#include "base/random.h"
 #include "term/build.h"
 #include "term/format.h"
 #include "x3m/message.h"
@@ -57,48 +58,74 @@ static void build_map_put(tenon_builder *out,
     }
 }
 
-enum tenon_err
-tenon_message_assign(tenon_message *message, const char *key, tenon_term value)
+static enum tenon_err put_in_map(tenon_message *message,
+                                 enum tn_field field,
+                                 tenon_term key,
+                                 tenon_term value)
 {
-    tenon_builder builder, key_builder;
+    tenon_term map = tn_message_field(message, field);
+    tenon_builder builder;
+
+    tn_builder_init(&builder, TENON_TERM_MAX_BYTES);
+    /* A raw_request of nil counts as an empty map, as in the library. */
+    build_map_put(&builder,
+                  tenon_term_is_atom(map, "nil") ? (tenon_term){ NULL, 0 }
+                                                 : map,
+                  key, value);
+    return set_built(message, field, &builder);
+}
+
+/* The same under the atom of that text. */
+static enum tenon_err put_under_atom(tenon_message *message,
+                                     enum tn_field field,
+                                     const char *key,
+                                     tenon_term value)
+{
+    tenon_builder builder;
     tenon_term key_term;
 
     if (message == NULL || key == NULL || value.bytes == NULL) {
         return TENON_E_INVAL;
     }
-    tn_builder_init(&key_builder, TENON_TERM_MAX_BYTES);
-    tenon_build_atom(&key_builder, key);
-    enum tenon_err rc = tenon_builder_term(&key_builder, &key_term);
+    tn_builder_init(&builder, TENON_TERM_MAX_BYTES);
+    tenon_build_atom(&builder, key);
+    enum tenon_err rc = tenon_builder_term(&builder, &key_term);
 
     if (rc == TENON_OK) {
-        tn_builder_init(&builder, TENON_TERM_MAX_BYTES);
-        build_map_put(&builder, tn_message_field(message, TN_FIELD_ASSIGNS),
-                      key_term, value);
-        rc = set_built(message, TN_FIELD_ASSIGNS, &builder);
+        rc = put_in_map(message, field, key_term, value);
     }
-    tn_builder_fini(&key_builder);
+    tn_builder_fini(&builder);
     return rc == TENON_E_TERM_ATOM ? TENON_E_INVAL : rc;
 }
 
-/* A raw_request of nil counts as an empty map, as in the library. */
+enum tenon_err
+tenon_message_assign(tenon_message *message, const char *key, tenon_term value)
+{
+    return put_under_atom(message, TN_FIELD_ASSIGNS, key, value);
+}
+
+enum tenon_err tenon_message_put_aggregate_meta(tenon_message *message,
+                                                const char *key,
+                                                tenon_term value)
+{
+    return put_under_atom(message, TN_FIELD_AGGREGATE_META, key, value);
+}
+
+static bool is_map_or_nil(tenon_term term)
+{
+    return tenon_term_is_atom(term, "nil") ||
+           tenon_term_type(term) == TENON_TYPE_MAP;
+}
+
 enum tenon_err tenon_message_put_in_raw_request(tenon_message *message,
                                                 tenon_term key,
                                                 tenon_term value)
 {
-    tenon_builder builder;
-
-    if (message == NULL || key.bytes == NULL || value.bytes == NULL) {
+    if (message == NULL || key.bytes == NULL || value.bytes == NULL ||
+        !is_map_or_nil(tn_message_field(message, TN_FIELD_RAW_REQUEST))) {
         return TENON_E_INVAL;
     }
-    tenon_term raw = tn_message_field(message, TN_FIELD_RAW_REQUEST);
-    bool is_nil = tenon_term_is_atom(raw, "nil");
-
-    if (!is_nil && tenon_term_type(raw) != TENON_TYPE_MAP) {
-        return TENON_E_INVAL;
-    }
-    tn_builder_init(&builder, TENON_TERM_MAX_BYTES);
-    build_map_put(&builder, is_nil ? (tenon_term){ NULL, 0 } : raw, key, value);
-    return set_built(message, TN_FIELD_RAW_REQUEST, &builder);
+    return put_in_map(message, TN_FIELD_RAW_REQUEST, key, value);
 }
 
 /* Newest first; tenon_message_return turns them round. No event is no
@@ -205,4 +232,93 @@ tenon_message_error(tenon_message *message, const char *pattern, ...)
 
     va_end(args);
     return rc;
+}
+
+enum tenon_err tenon_message_put_request(tenon_message *message,
+                                         tenon_term request)
+{
+    tenon_term valid;
+
+    if (message == NULL || tenon_term_type(request) != TENON_TYPE_MAP) {
+        return TENON_E_INVAL;
+    }
+    bool is_valid = tenon_map_get_atom(request, "valid?", &valid) < 0 ||
+                    !tenon_term_is_atom(valid, "false");
+    enum tenon_err rc = tn_message_set(message, TN_FIELD_REQUEST, request);
+
+    if (rc < 0) {
+        return rc;
+    }
+    tn_message_set_const(message, TN_FIELD_VALID, tn_const_bool(is_valid));
+    return is_valid ? TENON_OK
+                    : tenon_message_return(
+                          message, "{:validation_error, ~t}",
+                          tn_message_field(message, TN_FIELD_REQUEST));
+}
+
+/* ---- the aggregate's id ----------------------------------------------- */
+
+/* Characters of a UUID. */
+#define UUID_CHARS 36
+
+/* A random (version 4) UUID, in lower case. */
+static enum tenon_err make_uuid(char text[UUID_CHARS])
+{
+    uint8_t random[16];
+
+    if (tn_random_bytes(random, sizeof random) < 0) {
+        return TENON_E_SYSTEM;
+    }
+    random[6] = (uint8_t)(0x40 | (random[6] & 0x0f));
+    random[8] = (uint8_t)(0x80 | (random[8] & 0x3f));
+    for (unsigned i = 0; i < sizeof random; i++) {
+        if (i == 4 || i == 6 || i == 8 || i == 10) {
+            *text++ = '-';
+        }
+        *text++ = "0123456789abcdef"[random[i] >> 4];
+        *text++ = "0123456789abcdef"[random[i] & 15];
+    }
+    return TENON_OK;
+}
+
+/* Called again after a failure in between it finds the id. */
+static enum tenon_err generate_id(tenon_message *message, tenon_term id_field)
+{
+    char uuid[UUID_CHARS];
+    enum tenon_err rc = make_uuid(uuid);
+
+    if (rc < 0) {
+        return rc;
+    }
+    tenon_value *id = tenon_value_format("~b", (const void *)uuid, sizeof uuid);
+
+    rc = id == NULL ? TENON_E_NOMEM
+                    : tenon_message_put_in_raw_request(message, id_field,
+                                                       tenon_value_term(id));
+    if (rc == TENON_OK) {
+        rc = tenon_message_put_aggregate_meta(message, "id",
+                                              tenon_value_term(id));
+    }
+    tenon_value_free(id);
+    return rc;
+}
+
+enum tenon_err tenon_message_prepare_aggregate_id(tenon_message *message,
+                                                  tenon_term id_field,
+                                                  bool generate)
+{
+    tenon_term id;
+
+    if (message == NULL || id_field.bytes == NULL ||
+        !is_map_or_nil(tn_message_field(message, TN_FIELD_RAW_REQUEST))) {
+        return TENON_E_INVAL;
+    }
+    if (tenon_map_get(tn_message_field(message, TN_FIELD_RAW_REQUEST), id_field,
+                      &id) == TENON_OK &&
+        !tenon_term_is_atom(id, "nil")) {
+        return tenon_message_put_aggregate_meta(message, "id", id);
+    }
+    return generate
+               ? generate_id(message, id_field)
+               : tenon_message_return(message, "{:missing_id, ~t}", id_field);
 }

@@ -130,6 +130,7 @@ struct parts {
     tenon_term logger_metadata;
     tenon_term raw_request;
     tenon_term assigns;
+    const tenon_pid *reply_to; /* NULL: the node's client */
 };
 
 static void put_term(tenon_builder *out, const char *key, tenon_term value)
@@ -175,7 +176,12 @@ build_parts(tenon_builder *out, tenon_node *node, const struct parts *parts)
     put_term(out, "events", tn_const_empty_list());
     put_empty_map(out, "aggregate_meta");
     put_atom(out, "origin_node", node->name.full);
-    put_term(out, "reply_to", tn_process_pid(node->client));
+    if (parts->reply_to == NULL) {
+        put_term(out, "reply_to", tn_process_pid(node->client));
+    } else {
+        tenon_build_atom(out, "reply_to");
+        tenon_build_pid(out, parts->reply_to);
+    }
     put_atom(out, "halted?", "false");
 }
 
@@ -259,6 +265,7 @@ tenon_message *tenon_message_new_sized(tenon_node *node,
             or_default(given.logger_metadata, tn_const_empty_list()),
         .raw_request = or_default(given.raw_request, tn_const_nil()),
         .assigns = given.assigns,
+        .reply_to = given.reply_to,
     };
 
     message = message_of_parts(node, &parts);

@@ -5,6 +5,7 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "node/node.h"
 #include "term/build.h"
 #include "x3m/message.h"
 #include "x3m/registry.h"
@@ -34,23 +35,39 @@ static struct tn_service *find_service(const tenon_router *router,
     return service;
 }
 
+static struct tn_service *find_by_function(const tenon_router *router,
+                                           const char *function)
+{
+    struct tn_service *service;
+
+    HASH_FIND(of_function, router->functions, function, strlen(function),
+              service);
+    return service;
+}
+
 struct tn_target tn_service_target(struct tn_service *service)
 {
     return (struct tn_target){ tn_serve_service, service, service->flags };
 }
 
 /* With the lock held. */
-static bool
-find_in_router(tenon_router *router, const char *name, struct tn_target *target)
+static bool find_in_router(tenon_router *router,
+                           const char *name,
+                           size_t arity,
+                           struct tn_target *target)
 {
-    struct tn_service *service = find_service(router, name);
+    struct tn_service *service = arity == 1 ? find_service(router, name) : NULL;
 
     if (service != NULL) {
         *target = tn_service_target(service);
         return true;
     }
-    if (strcmp(name, TN_AUTHORIZED_FUNCTION) == 0) {
+    if (arity == 1 && strcmp(name, TN_AUTHORIZED_FUNCTION) == 0) {
         *target = (struct tn_target){ tn_serve_authorized, router, 0 };
+        return true;
+    }
+    if (strcmp(name, TN_REGISTERED_FUNCTION) == 0) {
+        *target = (struct tn_target){ tn_serve_registered, router, 0 };
         return true;
     }
     return false;
@@ -71,7 +88,7 @@ bool tn_router_find_function(void *user,
         *target = (struct tn_target){ tn_serve_invoke, x3m, 0 };
         return true;
     }
-    if (arity != 1 || tenon_term_atom(module, &module_atom) < 0 ||
+    if (arity > 1 || tenon_term_atom(module, &module_atom) < 0 ||
         tenon_term_atom(name, &name_atom) < 0) {
         return false;
     }
@@ -79,32 +96,45 @@ bool tn_router_find_function(void *user,
     tenon_router *router = find_router(x3m, module_atom.text);
 
     if (router != NULL) {
-        found = find_in_router(router, name_atom.text, target);
+        found = find_in_router(router, name_atom.text, arity, target);
     }
     tn_x3m_unlock(x3m);
     return found;
 }
 
+/* Two services may have one function. */
+static struct tn_service *find_forwarded(const tenon_router *router,
+                                         const char *function,
+                                         const char *name)
+{
+    struct tn_service *service = find_service(router, name);
+
+    return service != NULL && strcmp(service->function, function) == 0
+               ? service
+               : find_by_function(router, function);
+}
+
 struct tn_service *tn_router_find_forwarded(struct tn_x3m *x3m,
                                             const char *module,
-                                            const char *name)
+                                            const char *function,
+                                            const char *service)
 {
-    struct tn_service *service = NULL;
+    struct tn_service *found = NULL;
 
     tn_x3m_lock(x3m);
     tenon_router *router = find_router(x3m, module);
 
     if (router != NULL) {
-        service = find_service(router, name);
+        found = find_forwarded(router, function, service);
     }
     SLIST_FOREACH(router, &x3m->routers, next)
     {
-        if (service == NULL) {
-            service = find_service(router, name);
+        if (found == NULL) {
+            found = find_forwarded(router, function, service);
         }
     }
     tn_x3m_unlock(x3m);
-    return service;
+    return found;
 }
 
 /* ---- declaring -------------------------------------------------------- */
@@ -142,7 +172,29 @@ tenon_router *tenon_router_new(tenon_node *node, const char *module)
 static bool is_reserved(const char *service)
 {
     return strcmp(service, TN_AUTHORIZED_FUNCTION) == 0 ||
+           strcmp(service, TN_REGISTERED_FUNCTION) == 0 ||
            strcmp(service, TN_INVOKE_FUNCTION) == 0;
+}
+
+/* With the lock held. */
+static enum tenon_err add_locked(tenon_router *router,
+                                 struct tn_service *service)
+{
+    HASH_ADD_KEYPTR(of_router, router->services, service->name,
+                    strlen(service->name), service);
+    if (!TN_HASH_HAS(of_router, service)) {
+        return TENON_E_NOMEM;
+    }
+    if (find_by_function(router, service->function) != NULL) {
+        return TENON_OK;
+    }
+    HASH_ADD_KEYPTR(of_function, router->functions, service->function,
+                    strlen(service->function), service);
+    if (!TN_HASH_HAS(of_function, service)) {
+        HASH_DELETE(of_router, router->services, service);
+        return TENON_E_NOMEM;
+    }
+    return TENON_OK;
 }
 
 static enum tenon_err add_service(tenon_router *router,
@@ -156,38 +208,83 @@ static enum tenon_err add_service(tenon_router *router,
     } else if (HASH_CNT(of_router, router->services) >= TENON_SERVICES_MAX) {
         rc = TENON_E_LIMIT;
     } else {
-        HASH_ADD_KEYPTR(of_router, router->services, service->name,
-                        strlen(service->name), service);
-        rc = TN_HASH_HAS(of_router, service) ? TENON_OK : TENON_E_NOMEM;
+        rc = add_locked(router, service);
     }
     tn_x3m_unlock(router->x3m);
     return rc;
 }
 
-enum tenon_err tenon_service_add(tenon_router *router,
-                                 const char *service,
-                                 bool is_public,
-                                 tenon_service_fn fn,
-                                 void *user,
-                                 unsigned flags)
+/* Copies a text to *to and moves that behind it; NULL: gives `otherwise`. */
+static const char *
+place_text(char **to, const char *text, const char *otherwise)
 {
+    if (text == NULL) {
+        return otherwise;
+    }
+    size_t bytes = strlen(text) + 1;
+    const char *placed = memcpy(*to, text, bytes);
+
+    *to += bytes;
+    return placed;
+}
+
+static size_t text_bytes(const char *text)
+{
+    return text == NULL ? 0 : strlen(text) + 1;
+}
+
+static struct tn_service *new_service(tenon_router *router,
+                                      const char *name,
+                                      tenon_service_fn fn,
+                                      const tenon_service_options *options)
+{
+    struct tn_service *service = calloc(1, sizeof *service + text_bytes(name) +
+                                               text_bytes(options->handler) +
+                                               text_bytes(options->function));
+
+    if (service == NULL) {
+        return NULL;
+    }
+    char *to = service->name;
+
+    place_text(&to, name, NULL);
+    service->handler = place_text(&to, options->handler, router->module);
+    service->function = place_text(&to, options->function, service->name);
+    service->router = router;
+    service->fn = fn;
+    service->on_commit = options->on_commit;
+    service->on_rollback = options->on_rollback;
+    service->user = options->user;
+    service->flags = options->flags;
+    service->is_public = !options->is_private;
+    return service;
+}
+
+static bool are_options(const tenon_service_options *options)
+{
+    return (options->flags & ~(unsigned)TENON_INLINE) == 0 &&
+           (options->handler == NULL || tn_is_atom_text(options->handler)) &&
+           (options->function == NULL || tn_is_atom_text(options->function));
+}
+
+enum tenon_err tenon_service_add_sized(tenon_router *router,
+                                       const char *service,
+                                       tenon_service_fn fn,
+                                       const tenon_service_options *options,
+                                       size_t size)
+{
+    tenon_service_options given = { 0 };
+
     if (router == NULL || fn == NULL || !tn_is_atom_text(service) ||
-        is_reserved(service) || (flags & ~(unsigned)TENON_INLINE) != 0) {
+        is_reserved(service) ||
+        (options != NULL &&
+         tn_sized_copy(&given, sizeof given, options, size) < 0) ||
+        !are_options(&given)) {
         return TENON_E_INVAL;
     }
-    size_t len = strlen(service);
-    struct tn_service *added = calloc(1, sizeof *added + len + 1);
-
-    if (added == NULL) {
-        return TENON_E_NOMEM;
-    }
-    added->router = router;
-    added->fn = fn;
-    added->user = user;
-    added->flags = flags;
-    added->is_public = is_public;
-    memcpy(added->name, service, len + 1);
-    enum tenon_err rc = add_service(router, added);
+    struct tn_service *added = new_service(router, service, fn, &given);
+    enum tenon_err rc =
+        added == NULL ? TENON_E_NOMEM : add_service(router, added);
 
     if (rc < 0) {
         free(added);
@@ -200,7 +297,8 @@ enum tenon_err tenon_service(tenon_router *router,
                              tenon_service_fn fn,
                              void *user)
 {
-    return tenon_service_add(router, service, true, fn, user, 0);
+    return tenon_service_add(router, service, fn,
+                             &(tenon_service_options){ .user = user });
 }
 
 enum tenon_err tenon_servicep(tenon_router *router,
@@ -208,7 +306,9 @@ enum tenon_err tenon_servicep(tenon_router *router,
                               tenon_service_fn fn,
                               void *user)
 {
-    return tenon_service_add(router, service, false, fn, user, 0);
+    return tenon_service_add(
+        router, service, fn,
+        &(tenon_service_options){ .user = user, .is_private = true });
 }
 
 enum tenon_err
@@ -220,6 +320,20 @@ tenon_router_authorize(tenon_router *router, tenon_authorize_fn fn, void *user)
     tn_x3m_lock(router->x3m);
     router->authorize = fn;
     router->authorize_user = user;
+    tn_x3m_unlock(router->x3m);
+    return TENON_OK;
+}
+
+enum tenon_err tenon_router_choose_node(tenon_router *router,
+                                        tenon_choose_node_fn fn,
+                                        void *user)
+{
+    if (router == NULL || fn == NULL) {
+        return TENON_E_INVAL;
+    }
+    tn_x3m_lock(router->x3m);
+    router->choose_node = fn;
+    router->choose_node_user = user;
     tn_x3m_unlock(router->x3m);
     return TENON_OK;
 }
@@ -281,6 +395,64 @@ enum tenon_err tenon_register_services(tenon_router *router)
 }
 
 /* ---- asking ----------------------------------------------------------- */
+
+/* With the lock held. */
+static size_t count_added(const tenon_router *router, bool is_public)
+{
+    struct tn_service *service, *following;
+    size_t count = 0;
+
+    HASH_ITER(of_router, router->services, service, following)
+    {
+        count += service->is_public == is_public;
+    }
+    return count;
+}
+
+/* Elements of a list, with the lock held. */
+static void
+build_added(const tenon_router *router, bool is_public, tenon_builder *out)
+{
+    struct tn_service *service, *following;
+
+    HASH_ITER(of_router, router->services, service, following)
+    {
+        if (service->is_public == is_public) {
+            tenon_build_tuple(out, 2);
+            tenon_build_atom(out, service->name);
+            tenon_build_int(out, 1);
+        }
+    }
+}
+
+enum tenon_err tenon_registered_services(tenon_router *router,
+                                         enum tenon_visibility visibility,
+                                         tenon_builder *out)
+{
+    bool with_private = visibility != TENON_SERVICES_PUBLIC;
+    bool with_public = visibility != TENON_SERVICES_PRIVATE;
+
+    if (router == NULL || out == NULL ||
+        (unsigned)visibility > TENON_SERVICES_PRIVATE) {
+        return TENON_E_INVAL;
+    }
+    tn_x3m_lock(router->x3m);
+    size_t count = (with_private ? count_added(router, false) : 0) +
+                   (with_public ? count_added(router, true) : 0);
+
+    if (count > 0) {
+        tenon_build_list(out, count);
+    }
+    if (with_private) {
+        build_added(router, false, out);
+    }
+    if (with_public) {
+        build_added(router, true, out);
+    }
+    tenon_build_nil(out);
+    tn_x3m_unlock(router->x3m);
+    return tenon_builder_error(out);
+}
 
 static void
 build_offer(tenon_builder *out, const char *node, const char *module)
@@ -377,6 +549,7 @@ static void free_router(tenon_router *router)
 {
     struct tn_service *service, *following;
 
+    HASH_CLEAR(of_function, router->functions);
     HASH_ITER(of_router, router->services, service, following)
     {
         HASH_DELETE(of_router, router->services, service);

@@ -10,6 +10,7 @@
 #include "node/call.h"
 #include "node/node.h"
 #include "term/build.h"
+#include "x3m/forward.h"
 #include "x3m/message.h"
 #include "x3m/router.h"
 
@@ -18,11 +19,15 @@
 struct service_call {
     tenon_message message;
     const struct tn_service *service;
+    /* The service's, because a kept call may be released when that is gone. */
+    tenon_settle_fn on_rollback;
+    void *user;
     /* The call as it was given to the handler, and the function's call around
      * it. Both are on the stack of the serving thread: to be used by that very
      * call alone, not by one that was kept. */
     const tenon_call *on_stack;
     tenon_call *around;
+    bool has_response; /* the reply is the message as the handler made it */
 };
 
 static enum tenon_err return_atom(tenon_call *call, const char *atom)
@@ -43,8 +48,7 @@ static enum tenon_err return_atom(tenon_call *call, const char *atom)
 
 /* ---- replying --------------------------------------------------------- */
 
-static enum tenon_err send_message(tenon_call *call,
-                                   const tenon_message *message)
+enum tenon_err tn_serve_send(const tenon_message *message, tenon_term from)
 {
     tenon_builder builder;
     tenon_term term;
@@ -55,11 +59,17 @@ static enum tenon_err send_message(tenon_call *call,
     enum tenon_err rc = tenon_builder_term(&builder, &term);
 
     if (rc == TENON_OK) {
-        rc = tn_send_answer(call->node, tn_process_pid(call->self),
+        rc = tn_send_answer(message->node, from,
                             tn_message_field(message, TN_FIELD_REPLY_TO), term);
     }
     tn_builder_fini(&builder);
     return rc;
+}
+
+static enum tenon_err send_message(const tenon_call *call,
+                                   const tenon_message *message)
+{
+    return tn_serve_send(message, tn_process_pid(call->self));
 }
 
 static void log_failure(const tenon_call *call,
@@ -72,12 +82,44 @@ static void log_failure(const tenon_call *call,
            "error", rc < 0 ? tenon_err_text(rc) : NULL, NULL);
 }
 
+/* Tells a handler with effects how its call has ended; once for each. */
+static void settle(struct service_call *served, bool commits)
+{
+    tenon_settle_fn fn =
+        commits ? served->service->on_commit : served->on_rollback;
+
+    if (fn != NULL) {
+        fn(&served->message, served->user);
+    }
+}
+
+/* :ok, {:ok, ...} or {:created, ...} */
+static bool is_success(tenon_term response)
+{
+    tenon_term tag = response;
+
+    if (tenon_term_type(response) == TENON_TYPE_TUPLE &&
+        tenon_tuple_get(response, 0, &tag) < 0) {
+        return false;
+    }
+    return tenon_term_is_atom(tag, "ok") || tenon_term_is_atom(tag, "created");
+}
+
+static bool commits(const tenon_message *message)
+{
+    return tenon_term_is_atom(tn_message_field(message, TN_FIELD_DRY_RUN),
+                              "false") &&
+           is_success(tn_message_field(message, TN_FIELD_RESPONSE));
+}
+
 static enum tenon_err
 reply(tenon_call *call, struct service_call *served, tenon_term response)
 {
     tenon_message *message = &served->message;
-    enum tenon_err rc = tn_message_respond(message, response);
+    enum tenon_err rc =
+        served->has_response ? TENON_OK : tn_message_respond(message, response);
 
+    settle(served, rc == TENON_OK && commits(message));
     if (rc < 0) {
         return rc;
     }
@@ -124,6 +166,7 @@ answer(tenon_call *call, enum tn_outcome outcome, tenon_term value)
     struct service_call *served = served_by(call);
 
     if (outcome != TN_OUT_RETURN) {
+        settle(served, false);
         return fail(call, served, outcome, value);
     }
     enum tenon_err rc = reply(call, served, value);
@@ -137,6 +180,11 @@ answer(tenon_call *call, enum tn_outcome outcome, tenon_term value)
     return rc;
 }
 
+static void unanswered(tenon_call *call)
+{
+    settle(served_by(call), false);
+}
+
 static void free_served(void *extra)
 {
     struct service_call *served = extra;
@@ -147,6 +195,7 @@ static void free_served(void *extra)
 
 static const struct tn_call_ops service_ops = {
     .answer = answer,
+    .unanswered = unanswered,
     .free_extra = free_served,
 };
 
@@ -169,6 +218,19 @@ enum tenon_err tenon_reply_created(tenon_call *call, const char *pattern, ...)
     return rc;
 }
 
+enum tenon_err tenon_reply_message(tenon_call *call)
+{
+    struct service_call *served = served_by(call);
+
+    if (served == NULL) {
+        return TENON_E_INVAL;
+    }
+    served->has_response = true;
+    return tn_call_answer(
+        call, TN_OUT_RETURN,
+        tn_message_field(&served->message, TN_FIELD_RESPONSE));
+}
+
 /* Runs the handler. served: taken. */
 static void run_handler(tenon_call *around, struct service_call *served)
 {
@@ -182,6 +244,8 @@ static void run_handler(tenon_call *around, struct service_call *served)
     call.extra = served;
     served->on_stack = &call;
     served->around = around;
+    served->on_rollback = service->on_rollback;
+    served->user = service->user;
     service->fn(&call, service->user);
     tn_call_finish(&call);
     /* Refused when the handler has answered. */
@@ -276,6 +340,27 @@ refuse(tenon_call *call, struct service_call *served, tenon_term refusal)
     return_atom(call, "ok");
 }
 
+/* An allowed call goes where the router sends it. served: taken. */
+static void place(tenon_call *call, struct service_call *served)
+{
+    tenon_atom node;
+
+    switch (tn_choose_node(served->service, &served->message, &node)) {
+    case TN_PLACE_HERE:
+        run_handler(call, served);
+        return;
+    case TN_PLACE_THERE:
+        tn_forward(served->service, &served->message, node.text);
+        return_atom(call, "ok");
+        break;
+    case TN_PLACE_NONE:
+        log_failure(call, served->service, "choose_node", TENON_OK);
+        tenon_raise(call, ":badarg");
+        break;
+    }
+    free_served(served);
+}
+
 static void decide(tenon_call *call, struct service_call *served)
 {
     tenon_builder builder;
@@ -285,7 +370,7 @@ static void decide(tenon_call *call, struct service_call *served)
     ask(served->service->router, &served->message, &builder);
     switch (read_verdict(&builder, &refusal)) {
     case ALLOWED:
-        run_handler(call, served);
+        place(call, served);
         break;
     case REFUSED:
         refuse(call, served, refusal);
@@ -350,21 +435,73 @@ void tn_serve_authorized(tenon_call *call, void *user)
     free_served(served);
 }
 
-/* The service that `_invoke` names; NULL: the call has failed. */
+/* all: when no argument says which. False: it is none of the three. */
+static bool read_visibility(tenon_term argument, enum tenon_visibility *which)
+{
+    static const char *const words[] = {
+        [TENON_SERVICES_ALL] = "all",
+        [TENON_SERVICES_PUBLIC] = "public",
+        [TENON_SERVICES_PRIVATE] = "private",
+    };
+    unsigned word = 0;
+
+    while (argument.bytes != NULL && word < sizeof words / sizeof *words &&
+           !tenon_term_is_atom(argument, words[word])) {
+        word++;
+    }
+    *which = (enum tenon_visibility)word;
+    return word < sizeof words / sizeof *words;
+}
+
+void tn_serve_registered(tenon_call *call, void *user)
+{
+    enum tenon_visibility which;
+    tenon_builder builder;
+    tenon_term services;
+
+    if (!read_visibility(tenon_call_arg(call, 0), &which)) {
+        no_clause(call, "registered_services: expected public, private or all");
+        return;
+    }
+    tn_builder_init(&builder, TENON_TERM_MAX_BYTES);
+    tenon_registered_services(user, which, &builder);
+    if (tenon_builder_term(&builder, &services) == TENON_OK) {
+        tenon_reply_term(call, services);
+    } else {
+        tenon_raise(call, ":system_limit");
+    }
+    tn_builder_fini(&builder);
+}
+
+/* The service whose function `_invoke` names. */
+static struct tn_service *
+find_invoked(struct tn_x3m *x3m, const tenon_call *call, const char *function)
+{
+    tenon_atom module = { .text = "" }, service = { .text = "" };
+    tenon_term name;
+
+    /* What is no message is refused later. */
+    if (tenon_term_atom(call->module, &module) < 0 ||
+        tenon_map_get_atom(tenon_call_arg(call, 3), "service_name", &name) <
+            0 ||
+        tenon_term_atom(name, &service) < 0) {
+        service.text[0] = '\0';
+    }
+    return tn_router_find_forwarded(x3m, module.text, function, service.text);
+}
+
+/* The service that `_invoke` is for; NULL: the call has failed. */
 static struct tn_service *invoked_service(struct tn_x3m *x3m, tenon_call *call)
 {
-    tenon_atom module, function;
+    tenon_atom function;
 
     if (!tenon_term_is_atom(tenon_call_arg(call, 0), "local") ||
+        tenon_term_type(tenon_call_arg(call, 1)) != TENON_TYPE_ATOM ||
         tenon_term_atom(tenon_call_arg(call, 2), &function) < 0) {
         no_clause(call, "_invoke: expected local, handler, function, message");
         return NULL;
     }
-    if (tenon_term_atom(call->module, &module) < 0) {
-        module.text[0] = '\0';
-    }
-    struct tn_service *service =
-        tn_router_find_forwarded(x3m, module.text, function.text);
+    struct tn_service *service = find_invoked(x3m, call, function.text);
 
     if (service == NULL) {
         tn_log(&x3m->node->log, TN_WARN, "x3m_bad_call", "why",

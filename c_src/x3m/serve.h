@@ -7,7 +7,13 @@
 #include <tenon/x3m.h>
 
 #define TN_AUTHORIZED_FUNCTION "authorized?"
+#define TN_REGISTERED_FUNCTION "registered_services"
 #define TN_INVOKE_FUNCTION "_invoke"
+
+/* Sends a message to its own reply_to. from: a pid, or the null view. Errors:
+ * NOMEM, QUEUE_FULL, STOPPED, those of the builder. Any thread, without
+ * locks. */
+enum tenon_err tn_serve_send(const tenon_message *message, tenon_term from);
 
 /* All are tenon_function_fn. */
 
@@ -16,6 +22,8 @@
 void tn_serve_service(tenon_call *call, void *user);
 /* Router:'authorized?'(Message); user: the router. Returns a boolean. */
 void tn_serve_authorized(tenon_call *call, void *user);
+/* Router:registered_services() and /1; user: the router. Returns a list. */
+void tn_serve_registered(tenon_call *call, void *user);
 /* AnyRouter:'_invoke'(local, Handler, Function, Message), a call that another
  * node has authorized and forwarded; user: the tn_x3m. */
 void tn_serve_invoke(tenon_call *call, void *user);

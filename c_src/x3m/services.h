@@ -14,14 +14,19 @@
 
 /* One service of a router of this node. Never freed before the node. */
 struct tn_service {
-    UT_hash_handle of_router; /* by name */
-    UT_hash_handle of_node;   /* by name; once it is registered */
+    UT_hash_handle of_router;   /* by name */
+    UT_hash_handle of_function; /* by function; the first of each */
+    UT_hash_handle of_node;     /* by name; once it is registered */
     tenon_router *router;
     tenon_service_fn fn;
+    tenon_settle_fn on_commit;
+    tenon_settle_fn on_rollback;
     void *user;
     unsigned flags;
     bool is_public;
     bool registered;
+    const char *handler; /* atoms' texts; lie behind name, or the module's */
+    const char *function;
     char name[]; /* an atom's text */
 };
 

@@ -42,6 +42,7 @@ typedef struct tenon_message_options {
     const char *correlation_id; /* the id */
     const char *causation_id;   /* the correlation_id */
     enum tenon_dry_run dry_run;
+    const tenon_pid *reply_to; /* a process of the node; a dispatch sets it */
 } tenon_message_options;
 
 /* Makes a message for a service.
@@ -80,6 +81,9 @@ tenon_message_from_term(tenon_node *node, tenon_term term, tenon_error *err);
 /* message: taken; NULL is fine. */
 TENON_API void tenon_message_free(tenon_message *message);
 
+/* Whether a response was set: halted? is true. NULL: false. Threads: one. */
+TENON_API bool tenon_message_is_halted(const tenon_message *message);
+
 /* A field by its name in Elixir ("id", "raw_request", "valid?", "response",
  * ...; also fields that C knows nothing of). The null view when there is none.
  * Borrowed until the message is changed or freed. Threads: one. */
@@ -102,6 +106,19 @@ TENON_API enum tenon_err tenon_message_set_dry_run(tenon_message *message,
                                                    enum tenon_dry_run dry_run);
 TENON_API enum tenon_err tenon_message_add_event(tenon_message *message,
                                                  tenon_term event);
+/* One key of aggregate_meta, such as "version". */
+TENON_API enum tenon_err tenon_message_put_aggregate_meta(
+    tenon_message *message, const char *key, tenon_term value);
+/* Sets the validated request. A map with valid?: false makes the message
+ * invalid, with the response {:validation_error, request}. request: a map. */
+TENON_API enum tenon_err tenon_message_put_request(tenon_message *message,
+                                                   tenon_term request);
+/* Copies the aggregate's id, raw_request[id_field], to aggregate_meta.id. When
+ * there is none: with `generate` a new UUID is put in both, otherwise the
+ * response is {:missing_id, id_field} and the message halted; both are OK.
+ * INVAL also when raw_request is neither a map nor nil. */
+TENON_API enum tenon_err tenon_message_prepare_aggregate_id(
+    tenon_message *message, tenon_term id_field, bool generate);
 TENON_API enum tenon_err
 tenon_message_return(tenon_message *message, const char *pattern, ...);
 TENON_API enum tenon_err
@@ -143,14 +160,49 @@ typedef void (*tenon_authorize_fn)(const tenon_message *message,
 TENON_API TENON_CHECK tenon_router *tenon_router_new(tenon_node *node,
                                                      const char *module);
 
+/* Chooses the node that handles one call, after authorize has allowed it. Build
+ * into `node` the atom of a node; left empty, local, or the own node's name
+ * mean this node. The other node runs the function that the service was added
+ * with, for the router of the same module there, and does not authorize again;
+ * the reply goes from there straight to the caller. A node that cannot be
+ * reached, is lost or fails the call gives the caller {:error, {:badrpc,
+ * reason}}. What is no atom fails the call. Called as the handler is.
+ * Source: X3m.System.Router.choose_node/1. */
+typedef void (*tenon_choose_node_fn)(const tenon_message *message,
+                                     tenon_builder *node,
+                                     void *user);
+
+/* Told how one call of a handler that has effects has ended, before the reply
+ * is sent; `message` has the response, and may be given another one. Called on
+ * the thread that answers. */
+typedef void (*tenon_settle_fn)(tenon_message *message, void *user);
+
+/* What a service may be added with; zero means default. Texts are copied. */
+typedef struct tenon_service_options {
+    void *user;     /* handed to fn and the settle functions */
+    unsigned flags; /* 0 or TENON_INLINE */
+    bool is_private;
+    /* The module and the function that forwarded calls name; an Elixir router
+     * of the same module has them as the second and third argument of its
+     * `service`. Calls that come forwarded are found by the function alone. */
+    const char *handler;  /* the router's module */
+    const char *function; /* the service's name */
+    /* Each run of the handler is followed by one of the two, if it is set:
+     * on_commit when it answered :ok, {:ok, ...} or {:created, ...} and dry_run
+     * is false; on_rollback for a dry run, any other answer, a failure, and
+     * when nobody answers (the message has then no response). */
+    tenon_settle_fn on_commit;
+    tenon_settle_fn on_rollback;
+} tenon_service_options;
+
 /* Adds a public or private service. Without an authorize function everything
  * is allowed (the library's default forbids; a C node's services are named one
  * by one by whoever starts it).
  *
- * service  copied; also the handler function's name for forwarded calls.
- * flags    0 or TENON_INLINE.
- * Errors: INVAL (also router NULL, and the names authorized? and _invoke, which
- * every router has), EXISTS, LIMIT (TENON_SERVICES_MAX), NOMEM. Threads: any. */
+ * service  copied.
+ * Errors: INVAL (also router NULL, and the names authorized?,
+ * registered_services and _invoke, which every router has), EXISTS, LIMIT
+ * (TENON_SERVICES_MAX), NOMEM. Threads: any. */
 TENON_API enum tenon_err tenon_service(tenon_router *router,
                                        const char *service,
                                        tenon_service_fn fn,
@@ -159,18 +211,48 @@ TENON_API enum tenon_err tenon_servicep(tenon_router *router,
                                         const char *service,
                                         tenon_service_fn fn,
                                         void *user);
-/* The same with flags, and public or private by an argument. */
-TENON_API enum tenon_err tenon_service_add(tenon_router *router,
-                                           const char *service,
-                                           bool is_public,
-                                           tenon_service_fn fn,
-                                           void *user,
-                                           unsigned flags);
+/* The same with options; borrowed, may be NULL.
+ * size: sizeof the caller's options (see tenon_node_start_sized). */
+TENON_API enum tenon_err
+tenon_service_add_sized(tenon_router *router,
+                        const char *service,
+                        tenon_service_fn fn,
+                        const tenon_service_options *options,
+                        size_t size);
+
+static inline enum tenon_err
+tenon_service_add(tenon_router *router,
+                  const char *service,
+                  tenon_service_fn fn,
+                  const tenon_service_options *options)
+{
+    return tenon_service_add_sized(router, service, fn, options,
+                                   sizeof *options);
+}
+
+/* Sets the router's callbacks. Errors: INVAL. Threads: any. */
 TENON_API enum tenon_err
 tenon_router_authorize(tenon_router *router, tenon_authorize_fn fn, void *user);
+TENON_API enum tenon_err tenon_router_choose_node(tenon_router *router,
+                                                  tenon_choose_node_fn fn,
+                                                  void *user);
+
+enum tenon_visibility {
+    TENON_SERVICES_ALL, /* private ones first */
+    TENON_SERVICES_PUBLIC,
+    TENON_SERVICES_PRIVATE,
+};
+
+/* Appends the services that were added to a router, announced or not, as
+ * [name: 1] in the order of adding. Peers may ask for the same:
+ * :rpc.call(node, module, :registered_services, [:public]).
+ * Errors: INVAL, those of the builder. Threads: any. Blocks: no.
+ * Source: X3m.System.Router.registered_services/1. */
+TENON_API enum tenon_err tenon_registered_services(
+    tenon_router *router, enum tenon_visibility visibility, tenon_builder *out);
 
 /* Announces the router's services to all nodes, now and to each that comes.
- * May be called again after services were added. Errors: INVAL, NOMEM,
+ * May be called again after services were added: these are announced at once. Errors: INVAL, NOMEM,
  * EXISTS (a service of that name is registered by another router), LIMIT.
  * Threads: any. Blocks: no. Source: Router.register_services/0. */
 TENON_API enum tenon_err tenon_register_services(tenon_router *router);
@@ -183,6 +265,11 @@ TENON_API tenon_message *tenon_call_message(tenon_call *call);
 /* Answers a service call with {:created, id}. As tenon_reply. */
 TENON_API enum tenon_err
 tenon_reply_created(tenon_call *call, const char *pattern, ...);
+/* Answers a service call with its message as it is, with the response that
+ * tenon_message_return or its like has set. Errors: INVAL (answered already,
+ * or no service's call), QUEUE_FULL, NOMEM, NODEDOWN. Threads: as tenon_reply.
+ * Source: the {:reply, message} of a message handler. */
+TENON_API enum tenon_err tenon_reply_message(tenon_call *call);
 
 /* ---- calling ---------------------------------------------------------- */
 

@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* demo.so: the handlers that the tests and the demo call: a server :echo, a
  * module :demo of functions, and a router Demo.Router of X3m services. */
+#include <pthread.h>
 #include <stdlib.h>
 #include <string.h>
 
@@ -11,6 +12,15 @@
 
 #define MODULE "demo"
 #define ROUTER "Elixir.Demo.Router"
+#define LATE_ROUTER "Elixir.Demo.LateRouter"
+/* The module that has the same functions where the router is Elixir's. */
+#define HANDLER "Elixir.Demo.Handler"
+
+/* What the handlers share. */
+struct demo {
+    pthread_mutex_t lock;
+    tenon_call *kept; /* of c_keep, for c_answer; NULL: none. Under the lock */
+};
 
 /* ---- the server :echo -------------------------------------------------- */
 
@@ -403,6 +413,44 @@ static void c_digest(tenon_call *call, void *user)
     tenon_reply_ok(call, "~b", (const void *)hex, sizeof hex);
 }
 
+static void c_where(tenon_call *call, void *user)
+{
+    (void)user;
+    tenon_reply_ok(call, "~a", tenon_node_name(tenon_call_node(call)));
+}
+
+/* Does not reply: c_answer does, whenever it is called. Of several calls the
+ * last is kept. */
+static void c_keep(tenon_call *call, void *user)
+{
+    struct demo *demo = user;
+
+    pthread_mutex_lock(&demo->lock);
+    tenon_call *before = demo->kept;
+
+    demo->kept = tenon_call_keep(call);
+    pthread_mutex_unlock(&demo->lock);
+    tenon_call_release(before);
+}
+
+/* Answers the call that is kept with its own request; {:ok, whether there was
+ * one}. */
+static void c_answer(tenon_call *call, void *user)
+{
+    struct demo *demo = user;
+
+    pthread_mutex_lock(&demo->lock);
+    tenon_call *kept = demo->kept;
+
+    demo->kept = NULL;
+    pthread_mutex_unlock(&demo->lock);
+    if (kept != NULL) {
+        tenon_reply_ok(kept, "~t", tenon_call_request(call));
+    }
+    tenon_reply_ok(call, "~a", kept != NULL ? "true" : "false");
+    tenon_call_release(kept);
+}
+
 /* ---- c_calls_back: a service that calls another ------------------------ */
 
 /* The next three set on a message what the request gives, if it does. False
@@ -529,48 +577,111 @@ static void c_calls_back(tenon_call *call, void *user)
     tenon_message_free(inner);
 }
 
+/* ---- the routers ------------------------------------------------------- */
+
+/* Who brings `forward_to` among the assigns is served by that node. */
+static void
+choose_node(const tenon_message *message, tenon_builder *node, void *user)
+{
+    tenon_term chosen;
+
+    (void)user;
+    if (tenon_map_get_atom(tenon_message_get(message, "assigns"), "forward_to",
+                           &chosen) == TENON_OK) {
+        tenon_build_term(node, chosen);
+    }
+}
+
 static const struct {
     const char *name;
-    bool is_public;
     tenon_service_fn fn;
     unsigned flags;
+    const char *function; /* NULL: the name */
+    bool is_private;
 } services[] = {
-    { "c_echo", true, c_echo, TENON_INLINE },
-    { "c_sum", true, c_sum, 0 },
-    { "c_slow", true, c_slow, 0 },
-    { "c_fail", true, c_fail, TENON_INLINE },
-    { "c_try_another", true, c_try_another, TENON_INLINE },
-    { "c_calls_back", true, c_calls_back, 0 },
-    { "c_digest", true, c_digest, 0 },
-    { "c_private", false, c_private, TENON_INLINE },
+    { .name = "c_echo", .fn = c_echo, .flags = TENON_INLINE },
+    { .name = "c_sum", .fn = c_sum },
+    { .name = "c_slow", .fn = c_slow },
+    { .name = "c_fail", .fn = c_fail, .flags = TENON_INLINE },
+    { .name = "c_try_another", .fn = c_try_another, .flags = TENON_INLINE },
+    { .name = "c_calls_back", .fn = c_calls_back },
+    { .name = "c_digest", .fn = c_digest },
+    { .name = "c_where", .fn = c_where, .flags = TENON_INLINE },
+    { .name = "c_renamed", .fn = c_where, .function = "c_where" },
+    { .name = "c_keep", .fn = c_keep, .flags = TENON_INLINE },
+    { .name = "c_answer", .fn = c_answer },
+    { .name = "c_private", .fn = c_private, .is_private = true },
 };
 
-static enum tenon_err add_services(tenon_node *node)
+static enum tenon_err add_services(tenon_node *node, struct demo *demo)
 {
     tenon_router *router = tenon_router_new(node, ROUTER);
     enum tenon_err rc = tenon_router_authorize(router, authorize, NULL);
 
+    if (rc == TENON_OK) {
+        rc = tenon_router_choose_node(router, choose_node, NULL);
+    }
     for (size_t i = 0; i < sizeof services / sizeof *services; i++) {
         if (rc == TENON_OK) {
-            rc = tenon_service_add(router, services[i].name,
-                                   services[i].is_public, services[i].fn, NULL,
-                                   services[i].flags);
+            rc = tenon_service_add(router, services[i].name, services[i].fn,
+                                   &(tenon_service_options){
+                                       .user = demo,
+                                       .flags = services[i].flags,
+                                       .is_private = services[i].is_private,
+                                       .handler = HANDLER,
+                                       .function = services[i].function,
+                                   });
         }
     }
     return rc == TENON_OK ? tenon_register_services(router) : rc;
+}
+
+/* Adds a second router, once: the function offer_late of the module :demo. */
+static void demo_offer_late(tenon_call *call, void *user)
+{
+    tenon_router *router = tenon_router_new(tenon_call_node(call), LATE_ROUTER);
+    enum tenon_err rc = tenon_service(router, "c_late", c_where, user);
+
+    if (rc == TENON_OK) {
+        rc = tenon_register_services(router);
+    }
+    if (rc == TENON_OK) {
+        tenon_reply(call, ":ok");
+    } else {
+        tenon_raise(call, "~a", tenon_err_name(rc));
+    }
 }
 
 /* ---- the library ------------------------------------------------------- */
 
 static enum tenon_err load(tenon_node *node, void **state, tenon_error *err)
 {
-    (void)state;
+    struct demo *demo = calloc(1, sizeof *demo);
+
+    if (demo == NULL) {
+        return TENON_E_NOMEM;
+    }
+    *state = demo;
+    pthread_mutex_init(&demo->lock, NULL);
     enum tenon_err rc = start_echo(node, err);
 
     if (rc == TENON_OK) {
         rc = add_functions(node);
     }
-    return rc == TENON_OK ? add_services(node) : rc;
+    if (rc == TENON_OK) {
+        rc = tenon_function(node, MODULE, "offer_late", 0, demo_offer_late,
+                            demo, 0);
+    }
+    return rc == TENON_OK ? add_services(node, demo) : rc;
 }
 
-TENON_HANDLERS = { TENON_HANDLERS_ABI, "demo", load, NULL };
+static void unload(void *state)
+{
+    struct demo *demo = state;
+
+    tenon_call_release(demo->kept);
+    pthread_mutex_destroy(&demo->lock);
+    free(demo);
+}
+
+TENON_HANDLERS = { TENON_HANDLERS_ABI, "demo", load, unload };

@@ -45,6 +45,7 @@ defmodule TenonHarness.ForwardRouter do
   alias X3m.System.Message
 
   service :f_echo, TenonHarness.ForwardHandler, :c_echo
+  service :f_where, TenonHarness.ForwardHandler, :c_where
 
   def authorize(%Message{}), do: :ok
   def choose_node(%Message{assigns: %{forward_to: node}}), do: node
@@ -54,6 +55,7 @@ end
 defmodule TenonHarness.ForwardHandler do
   @moduledoc false
   defdelegate c_echo(message), to: Demo.Handler
+  defdelegate c_where(message), to: Demo.Handler
 end
 
 defmodule TenonHarness.BeamHandler do

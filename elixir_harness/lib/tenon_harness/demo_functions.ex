@@ -17,6 +17,7 @@ defmodule :demo do
   def exit(reason), do: :erlang.exit(reason)
   def throw(value), do: :erlang.throw(value)
   def whoami, do: node()
+  def offer_late, do: Demo.LateRouter.register_services()
 end
 
 defmodule TenonHarness.EchoServer do

@@ -12,10 +12,26 @@ defmodule Demo.Router do
   service :c_try_another, Demo.Handler
   service :c_calls_back, Demo.Handler
   service :c_digest, Demo.Handler
+  service :c_where, Demo.Handler
+  service :c_renamed, Demo.Handler, :c_where
+  service :c_keep, Demo.Handler
+  service :c_answer, Demo.Handler
   servicep :c_private, Demo.Handler
 
   def authorize(%Message{assigns: %{deny: reason}}), do: reason
   def authorize(%Message{}), do: :ok
+
+  def choose_node(%Message{assigns: %{forward_to: node}}), do: node
+  def choose_node(%Message{}), do: :local
+end
+
+defmodule Demo.LateRouter do
+  @moduledoc "What `:demo.offer_late/0` offers: another router, without an authorization of its own."
+  use X3m.System.Router
+
+  service :c_late, Demo.Handler, :c_where
+
+  def authorize(_message), do: :ok
 end
 
 defmodule Demo.Handler do
@@ -57,6 +73,20 @@ defmodule Demo.Handler do
 
   def c_try_another(message), do: reply(message, Response.error({:try_another_node, :c_busy}))
   def c_private(message), do: reply(message, Response.ok(:from_c_private))
+
+  def c_where(message), do: reply(message, Response.ok(node()))
+
+  def c_keep(%Message{} = message) do
+    Application.put_env(:tenon_harness, :kept, message)
+    :noreply
+  end
+
+  def c_answer(%Message{raw_request: raw} = message) do
+    kept = Application.get_env(:tenon_harness, :kept)
+    Application.delete_env(:tenon_harness, :kept)
+    if kept, do: send(kept.reply_to, %{Message.ok(kept, raw) | request: nil, events: []})
+    reply(message, Response.ok(kept != nil))
+  end
 
   def c_digest(%Message{raw_request: %{"data" => data}} = message) do
     reply(message, Response.ok(Base.encode16(:crypto.hash(:sha256, data), case: :lower)))

@@ -39,6 +39,16 @@ defmodule TenonHarness.Services do
     BeamNode.call(beam_node, __MODULE__, :outcome_here, [service, raw_request, opts], 30_000)
   end
 
+  @doc """
+  Calls the router's function on a node, as a dispatcher that has chosen it does, from a BEAM node.
+
+  Gives the reply, `:no_reply`, or what the call returned instead of `:ok`. Options as of `message/2`,
+  `:router`, and `:fields`, a map of what the message has in place of its own.
+  """
+  def direct(beam_node, node, service, raw_request, opts \\ []) do
+    BeamNode.call(beam_node, __MODULE__, :direct_here, [node, service, raw_request, opts], 30_000)
+  end
+
   @doc "Runs `Dispatcher.authorized?/1` on a BEAM node."
   def authorized?(beam_node, service, opts \\ []) do
     BeamNode.call(beam_node, __MODULE__, :authorized_here, [service, opts])
@@ -61,6 +71,26 @@ defmodule TenonHarness.Services do
     receive do
       {:DOWN, ^ref, :process, ^pid, {:outcome, %Message{response: response}}} -> normal(response)
       {:DOWN, ^ref, :process, ^pid, {{:badmatch, value}, _stack}} -> normal_crash(value)
+    end
+  end
+
+  @doc false
+  def direct_here(node, service, raw_request, opts) do
+    {router, opts} = Keyword.pop(opts, :router, Demo.Router)
+    {fields, opts} = Keyword.pop(opts, :fields, %{})
+    message = service |> message(raw_request, opts) |> Map.merge(fields)
+
+    case :rpc.call(node, router, service, [message]) do
+      :ok -> await_reply(message.id)
+      other -> other
+    end
+  end
+
+  defp await_reply(id) do
+    receive do
+      %Message{id: ^id} = reply -> reply
+    after
+      20_000 -> :no_reply
     end
   end
 

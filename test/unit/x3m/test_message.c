@@ -385,6 +385,171 @@ static void assigns_and_raw_request_are_added_to(void **state)
     tenon_message_free(message);
 }
 
+static void aggregate_meta_is_added_to(void **state)
+{
+    tenon_message *message = vector("otp25/msg_new_map");
+    tenon_value *four = tenon_value_format("4");
+    tenon_term term = tenon_value_term(four);
+
+    (void)state;
+    assert_int_equal(tenon_message_put_aggregate_meta(message, "version", term),
+                     TENON_OK);
+    assert_int_equal(tenon_message_put_aggregate_meta(message, "id", term),
+                     TENON_OK);
+    assert_field(message, "aggregate_meta", "%{id: 4, version: 4}");
+    assert_int_equal(tenon_message_put_aggregate_meta(message, NULL, term),
+                     TENON_E_INVAL);
+    assert_int_equal(
+        tenon_message_put_aggregate_meta(message, "id", (tenon_term){ 0 }),
+        TENON_E_INVAL);
+    tenon_value_free(four);
+    tenon_message_free(message);
+}
+
+/* The message is as it would be after X3m.System.Message.put_request/2. */
+static void a_request_is_put_and_an_invalid_one_answered(void **state)
+{
+    tenon_message *message = vector("otp25/msg_new_map");
+    tenon_value *valid = tenon_value_format("%{valid?: true, a: 1}");
+    tenon_value *invalid = tenon_value_format("%{valid?: false}");
+    tenon_value *plain = tenon_value_format("%{}");
+    tenon_value *no_map = tenon_value_format("[]");
+
+    (void)state;
+    assert_int_equal(
+        tenon_message_put_request(message, tenon_value_term(valid)), TENON_OK);
+    assert_field(message, "request", "%{a: 1, valid?: true}");
+    assert_field(message, "valid?", "true");
+    assert_false(tenon_message_is_halted(message));
+    assert_int_equal(
+        tenon_message_put_request(message, tenon_value_term(invalid)),
+        TENON_OK);
+    assert_field(message, "valid?", "false");
+    assert_field(message, "response", "{:validation_error, %{valid?: false}}");
+    assert_true(tenon_message_is_halted(message));
+    assert_int_equal(
+        tenon_message_put_request(message, tenon_value_term(plain)), TENON_OK);
+    assert_field(message, "request", "%{}");
+    assert_field(message, "valid?", "true");
+    assert_int_equal(
+        tenon_message_put_request(message, tenon_value_term(no_map)),
+        TENON_E_INVAL);
+    assert_int_equal(tenon_message_put_request(message, (tenon_term){ 0 }),
+                     TENON_E_INVAL);
+    assert_false(tenon_message_is_halted(NULL));
+    tenon_value_free(no_map);
+    tenon_value_free(plain);
+    tenon_value_free(invalid);
+    tenon_value_free(valid);
+    tenon_message_free(message);
+}
+
+/* Puts a raw_request, and prepares the id under "id". */
+static tenon_message *prepared(const char *raw, bool generate)
+{
+    tenon_message *message = vector("otp25/msg_new_map");
+    tenon_value *raw_request = tenon_value_format(raw);
+    tenon_value *field = tenon_value_format("\"id\"");
+
+    assert_int_equal(tn_message_set(message, TN_FIELD_RAW_REQUEST,
+                                    tenon_value_term(raw_request)),
+                     TENON_OK);
+    assert_int_equal(tenon_message_prepare_aggregate_id(
+                         message, tenon_value_term(field), generate),
+                     TENON_OK);
+    tenon_value_free(field);
+    tenon_value_free(raw_request);
+    return message;
+}
+
+static void the_aggregates_id_is_taken_from_the_request(void **state)
+{
+    static const char *const ids[] = { "\"a-1\"", "7", "{:any, 1}", "false" };
+    char raw[64], meta[64];
+
+    (void)state;
+    for (size_t i = 0; i < sizeof ids / sizeof *ids; i++) {
+        for (unsigned generate = 0; generate < 2; generate++) {
+            snprintf(raw, sizeof raw, "%%{\"id\" => %s}", ids[i]);
+            snprintf(meta, sizeof meta, "%%{id: %s}", ids[i]);
+            tenon_message *message = prepared(raw, generate == 1);
+
+            assert_field(message, "aggregate_meta", meta);
+            assert_field(message, "raw_request", raw);
+            assert_field(message, "response", "nil");
+            tenon_message_free(message);
+        }
+    }
+}
+
+static void a_missing_id_is_answered(void **state)
+{
+    static const char *const requests[] = { "%{}", "nil", "%{\"id\" => nil}",
+                                            "%{id: 1}" };
+
+    (void)state;
+    for (size_t i = 0; i < sizeof requests / sizeof *requests; i++) {
+        tenon_message *message = prepared(requests[i], false);
+
+        assert_field(message, "response", "{:missing_id, \"id\"}");
+        assert_field(message, "aggregate_meta", "%{}");
+        assert_true(tenon_message_is_halted(message));
+        tenon_message_free(message);
+    }
+}
+
+static void assert_uuid4(const char *text, size_t len)
+{
+    static const char form[] = "xxxxxxxx-xxxx-4xxx-yxxx-xxxxxxxxxxxx";
+
+    assert_int_equal(len, sizeof form - 1);
+    for (size_t i = 0; i < len; i++) {
+        const char *allowed = form[i] == 'x'   ? "0123456789abcdef"
+                              : form[i] == 'y' ? "89ab"
+                              : form[i] == '4' ? "4"
+                                               : "-";
+
+        assert_non_null(strchr(allowed, text[i]));
+    }
+}
+
+static void a_missing_id_is_generated_when_asked_for(void **state)
+{
+    static const char *const requests[] = { "%{}", "nil", "%{\"id\" => nil}" };
+    const char *text;
+    size_t len;
+    tenon_term in_meta;
+
+    (void)state;
+    for (size_t i = 0; i < sizeof requests / sizeof *requests; i++) {
+        tenon_message *message = prepared(requests[i], true);
+
+        assert_true(tenon_match(tenon_message_get(message, "raw_request"),
+                                "%{\"id\" => ~s}", &text, &len));
+        assert_uuid4(text, len);
+        assert_true(tenon_match(tenon_message_get(message, "aggregate_meta"),
+                                "%{id: ~t}", &in_meta));
+        assert_true(tenon_match(in_meta, "~s", &text, &len));
+        assert_uuid4(text, len);
+        assert_false(tenon_message_is_halted(message));
+        tenon_message_free(message);
+    }
+    tenon_message *no_map = vector("otp25/msg_new_map");
+    tenon_value *one = tenon_value_format("1");
+
+    assert_int_equal(
+        tn_message_set(no_map, TN_FIELD_RAW_REQUEST, tenon_value_term(one)),
+        TENON_OK);
+    assert_int_equal(
+        tenon_message_prepare_aggregate_id(no_map, tenon_value_term(one), true),
+        TENON_E_INVAL);
+    assert_int_equal(
+        tenon_message_prepare_aggregate_id(NULL, tenon_value_term(one), true),
+        TENON_E_INVAL);
+    tenon_value_free(one);
+    tenon_message_free(no_map);
+}
+
 static void service_and_dry_run_are_replaced(void **state)
 {
     tenon_message *message = vector("otp25/msg_new_map");
@@ -491,6 +656,11 @@ int main(void)
         cmocka_unit_test(events_that_came_as_a_string_are_turned_round),
         cmocka_unit_test(responses_are_those_of_the_library),
         cmocka_unit_test(assigns_and_raw_request_are_added_to),
+        cmocka_unit_test(aggregate_meta_is_added_to),
+        cmocka_unit_test(a_request_is_put_and_an_invalid_one_answered),
+        cmocka_unit_test(the_aggregates_id_is_taken_from_the_request),
+        cmocka_unit_test(a_missing_id_is_answered),
+        cmocka_unit_test(a_missing_id_is_generated_when_asked_for),
         cmocka_unit_test(service_and_dry_run_are_replaced),
         cmocka_unit_test(a_message_outlives_the_bytes_it_came_in_after_rebase),
         cmocka_unit_test(mutated_messages_are_refused_or_whole),

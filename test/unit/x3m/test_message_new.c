@@ -222,6 +222,8 @@ static void options_are_taken(void **state)
 {
     tenon_value *map = tenon_value_format("%{a: 1}");
     tenon_value *list = tenon_value_format("[request_id: \"r\"]");
+    const tenon_pid waits = { .id = 5, .creation = 7, .node = "c@localhost" };
+    tenon_pid reply_to;
     tenon_message *message = tenon_message_new(
         bare.node, "s",
         &(tenon_message_options){ .raw_request = tenon_value_term(map),
@@ -229,10 +231,14 @@ static void options_are_taken(void **state)
                                   .logger_metadata = tenon_value_term(list),
                                   .id = "m-1",
                                   .correlation_id = "c-1",
-                                  .dry_run = TENON_DRY_RUN_YES });
+                                  .dry_run = TENON_DRY_RUN_YES,
+                                  .reply_to = &waits });
 
     (void)state;
     assert_non_null(message);
+    assert_int_equal(
+        tenon_term_pid(tenon_message_get(message, "reply_to"), &reply_to), 0);
+    assert_true(tenon_pid_equal(&reply_to, &waits));
     assert_field(message, "raw_request", "%{a: 1}");
     assert_field(message, "assigns", "%{a: 1}");
     assert_field(message, "logger_metadata", "[request_id: \"r\"]");

@@ -138,6 +138,68 @@ static void dispatch_inline(tenon_call *call, void *user)
     tenon_reply_ok(call, "~a", tenon_err_name(rc));
 }
 
+/* Does what its request says, and has effects that are settled. */
+static void effects(tenon_call *call, void *user)
+{
+    tenon_message *message = tenon_call_message(call);
+    tenon_term how = tenon_call_request(call);
+
+    (void)user;
+    if (tenon_term_is_atom(how, "message")) {
+        OK(tenon_message_created(message, "1"));
+        OK(tenon_reply_message(call));
+        assert_int_equal(tenon_reply_message(call), TENON_E_INVAL);
+    } else if (tenon_term_is_atom(how, "keep")) {
+        put_in_box(tenon_call_keep(call));
+    } else if (tenon_term_is_atom(how, "raise")) {
+        tenon_raise(call, ":raised");
+    } else if (!tenon_term_is_atom(how, "nothing")) {
+        tenon_reply_term(call, how);
+    }
+}
+
+/* What the last settle function that ran was, and saw. */
+static struct {
+    char hook[16];
+    char response[64];
+    unsigned count;
+} settled;
+
+static void note_settled(const char *hook, const tenon_message *message)
+{
+    snprintf(settled.hook, sizeof settled.hook, "%s", hook);
+    tenon_term_print(tenon_message_get(message, "response"), settled.response,
+                     sizeof settled.response);
+    settled.count++;
+}
+
+static void on_commit(tenon_message *message, void *user)
+{
+    note_settled("commit", message);
+    if (tenon_term_is_atom(tenon_message_get(message, "response"), "ok")) {
+        OK(tenon_message_error(message, "{:not_saved, ~a}", user));
+    }
+}
+
+static void on_rollback(tenon_message *message, void *user)
+{
+    (void)user;
+    note_settled("rollback", message);
+}
+
+/* To the node or what else assigns say. */
+static void
+choose_node(const tenon_message *message, tenon_builder *node, void *user)
+{
+    tenon_term assigns = tenon_message_get(message, "assigns");
+    tenon_term chosen;
+
+    (void)user;
+    if (tenon_map_get_atom(assigns, "forward_to", &chosen) == TENON_OK) {
+        tenon_build_term(node, chosen);
+    }
+}
+
 /* `deny` in assigns refuses, `break` builds half a term. */
 static void
 authorize(const tenon_message *message, tenon_builder *verdict, void *user)
@@ -153,6 +215,8 @@ authorize(const tenon_message *message, tenon_builder *verdict, void *user)
     }
 }
 
+static const tenon_service_options run_inline = { .flags = TENON_INLINE };
+
 static int start(void **state)
 {
     tenon_node *node = own_node_start();
@@ -166,10 +230,17 @@ static int start(void **state)
     OK(tenon_service(router, "nest", nest, NULL));
     OK(tenon_service(router, "linger", linger, NULL));
     OK(tenon_servicep(router, "secret", echo, NULL));
-    OK(tenon_service_add(router, "quick", true, echo, NULL, TENON_INLINE));
-    OK(tenon_service_add(router, "on_loop", true, dispatch_inline, NULL,
-                         TENON_INLINE));
+    OK(tenon_service_add(router, "quick", echo, &run_inline));
+    OK(tenon_service_add(router, "on_loop", dispatch_inline, &run_inline));
+    OK(tenon_service_add(
+        router, "effects", effects,
+        &(tenon_service_options){ .user = "user",
+                                  .handler = "Elixir.T.H",
+                                  .function = "run",
+                                  .on_commit = on_commit,
+                                  .on_rollback = on_rollback }));
     OK(tenon_router_authorize(router, authorize, NULL));
+    OK(tenon_router_choose_node(router, choose_node, NULL));
     OK(tenon_register_services(router));
     *state = node;
     return 0;
@@ -517,6 +588,198 @@ static void a_bad_message_fails_its_call_and_nothing_else(void **state)
     me_free(&me);
 }
 
+/* ---- effects ---------------------------------------------------------- */
+
+/* Of one call of `effects`: which hook ran, with which response, and what the
+ * caller got. */
+static void assert_settled(struct me *me,
+                           const char *how,
+                           const char *dry_run,
+                           const char *hook,
+                           const char *response,
+                           const char *replied)
+{
+    unsigned before = settled.count;
+
+    assert_call(
+        me, "effects",
+        with(with(message_for(me, "effects", no_term), "raw_request", how),
+             "dry_run", dry_run),
+        TENON_OK, ":ok");
+    tenon_message *reply = next_reply(me);
+
+    assert_field(reply, "response", replied);
+    assert_string_equal(settled.hook, hook);
+    assert_string_equal(settled.response, response);
+    assert_int_equal(settled.count, before + 1);
+    tenon_message_free(reply);
+}
+
+static void effects_are_committed_or_rolled_back_before_the_reply(void **state)
+{
+    struct me me = me_new(*state);
+
+    assert_settled(&me, "{:ok, 1}", "false", "commit", "{:ok, 1}", "{:ok, 1}");
+    assert_settled(&me, ":message", "false", "commit", "{:created, 1}",
+                   "{:created, 1}");
+    assert_settled(&me, "{:ok, 1, 2}", "true", "rollback", "{:ok, 1, 2}",
+                   "{:ok, 1, 2}");
+    assert_settled(&me, "{:created, 1}", ":verbose", "rollback",
+                   "{:created, 1}", "{:created, 1}");
+    assert_settled(&me, "{:error, 1}", "false", "rollback", "{:error, 1}",
+                   "{:error, 1}");
+    assert_settled(&me, "{:missing_id, 1}", "false", "rollback",
+                   "{:missing_id, 1}", "{:missing_id, 1}");
+    /* A commit that fails says so. */
+    assert_settled(&me, ":ok", "false", "commit", ":ok",
+                   "{:error, {:not_saved, :user}}");
+    me_free(&me);
+}
+
+static void effects_of_a_call_without_an_answer_are_rolled_back(void **state)
+{
+    struct me me = me_new(*state);
+    unsigned n = box.count, before = settled.count;
+
+    assert_call(
+        &me, "effects",
+        with(message_for(&me, "effects", no_term), "raw_request", ":raise"),
+        TENON_E_REMOTE_ERROR, "{:raised, [{T.Router, :effects, ");
+    assert_string_equal(settled.hook, "rollback");
+    assert_string_equal(settled.response, "nil");
+    assert_call(
+        &me, "effects",
+        with(message_for(&me, "effects", no_term), "raw_request", ":nothing"),
+        TENON_OK, ":ok");
+    assert_int_equal(settled.count, before + 2);
+    assert_call(
+        &me, "effects",
+        with(message_for(&me, "effects", no_term), "raw_request", ":keep"),
+        TENON_OK, ":ok");
+    assert_int_equal(settled.count, before + 2);
+    tenon_call_release(take_from_box(n));
+    assert_int_equal(settled.count, before + 3);
+    assert_no_message(&me);
+    me_free(&me);
+}
+
+/* ---- choosing the node ------------------------------------------------ */
+
+static tenon_value *forwarded(struct me *me, const char *to)
+{
+    char assigns[100];
+
+    snprintf(assigns, sizeof assigns, "%%{forward_to: %s}", to);
+    return with(message_for(me, "quick", no_term), "assigns", assigns);
+}
+
+static void assert_forwarded(struct me *me, const char *to, const char *replied)
+{
+    assert_call(me, "quick", forwarded(me, to), TENON_OK, ":ok");
+    tenon_message *reply = next_reply(me);
+
+    assert_field(reply, "response", replied);
+    assert_field(reply, "halted?", "true");
+    assert_field(reply, "id", "\"m-1\"");
+    tenon_message_free(reply);
+}
+
+static void a_call_is_served_here_when_this_node_is_chosen(void **state)
+{
+    struct me me = me_new(*state);
+
+    assert_forwarded(&me, ":local", "{:ok, nil}");
+    assert_forwarded(&me, ":\"" OWN_NAME "\"", "{:ok, nil}");
+    me_free(&me);
+}
+
+static void a_forward_to_a_node_that_is_gone_is_told_to_the_caller(void **state)
+{
+    struct me me = me_new(*state);
+
+    assert_forwarded(&me, ":\"gone@127.0.0.1\"",
+                     "{:error, {:badrpc, :nodedown}}");
+    assert_forwarded(&me, ":no_node", "{:error, {:badrpc, :nodedown}}");
+    assert_forwarded(&me, "nil", "{:error, {:badrpc, :nodedown}}");
+    assert_no_message(&me);
+    me_free(&me);
+}
+
+static void a_choice_that_is_no_node_fails_the_call(void **state)
+{
+    struct me me = me_new(*state);
+
+    assert_call(&me, "quick", forwarded(&me, "1"), TENON_E_REMOTE_ERROR,
+                "{:badarg, ");
+    assert_no_message(&me);
+    me_free(&me);
+}
+
+/* ---- asking for the services ------------------------------------------ */
+
+static void assert_services(tenon_router *router,
+                            enum tenon_visibility visibility,
+                            const char *expected)
+{
+    tenon_builder *out = tenon_builder_new();
+    tenon_term services;
+
+    OK(tenon_registered_services(router, visibility, out));
+    OK(tenon_builder_term(out, &services));
+    assert_string_equal(text_of(services), expected);
+    tenon_builder_free(out);
+}
+
+static void a_router_tells_its_services(void **state)
+{
+    tenon_router *router = tenon_router_new(*state, "Elixir.Telling.Router");
+    tenon_builder *out = tenon_builder_new();
+
+    assert_services(router, TENON_SERVICES_ALL, "[]");
+    OK(tenon_service(router, "b_first", echo, NULL));
+    OK(tenon_servicep(router, "hidden", echo, NULL));
+    OK(tenon_service(router, "a_last", echo, NULL));
+    assert_services(router, TENON_SERVICES_PUBLIC, "[b_first: 1, a_last: 1]");
+    assert_services(router, TENON_SERVICES_PRIVATE, "[hidden: 1]");
+    assert_services(router, TENON_SERVICES_ALL,
+                    "[hidden: 1, b_first: 1, a_last: 1]");
+    assert_int_equal(tenon_registered_services(NULL, TENON_SERVICES_ALL, out),
+                     TENON_E_INVAL);
+    assert_int_equal(
+        tenon_registered_services(router, (enum tenon_visibility)3, out),
+        TENON_E_INVAL);
+    tenon_builder_free(out);
+}
+
+static void assert_asked(tenon_node *node,
+                         const char *args,
+                         enum tenon_err code,
+                         const char *expected)
+{
+    tenon_value *list = tenon_value_format(args);
+    tenon_value *value = NULL;
+    enum tenon_err rc =
+        tenon_rpc(node, NULL, ROUTER, "registered_services",
+                  tenon_value_term(list), DEADLINE_MS, &value, NULL);
+
+    assert_string_equal(tenon_err_name(rc), tenon_err_name(code));
+    assert_memory_equal(text_of(tenon_value_term(value)), expected,
+                        strlen(expected));
+    tenon_value_free(value);
+    tenon_value_free(list);
+}
+
+static void peers_may_ask_for_a_routers_services(void **state)
+{
+    assert_asked(*state, "[:private]", TENON_OK, "[secret: 1]");
+    assert_asked(*state, "[]", TENON_OK, "[secret: 1, echo: 1, events: 1, ");
+    assert_asked(*state, "[:all]", TENON_OK, "[secret: 1, echo: 1, ");
+    assert_asked(*state, "[:public]", TENON_OK, "[echo: 1, events: 1, ");
+    assert_asked(*state, "[:none]", TENON_E_REMOTE_ERROR,
+                 "{:function_clause, ");
+    assert_asked(*state, "[:all, 1]", TENON_E_REMOTE_UNDEF, "{:undef, ");
+}
+
 /* ---- forwarded calls -------------------------------------------------- */
 
 static enum tenon_err invoke(struct me *me,
@@ -550,6 +813,16 @@ a_forwarded_call_is_served_by_function_without_authorize(void **state)
     assert_field(reply, "service_name", ":elsewhere");
     assert_field(reply, "response", "{:ok, nil}");
     tenon_message_free(reply);
+    /* Its function is called otherwise than the service. */
+    OK(invoke(
+        &me, "local", "run",
+        with(message_for(&me, "effects", no_term), "raw_request", "{:ok, 5}")));
+    reply = next_reply(&me);
+    assert_field(reply, "response", "{:ok, 5}");
+    tenon_message_free(reply);
+    assert_int_equal(
+        invoke(&me, "local", "effects", message_for(&me, "effects", no_term)),
+        TENON_E_REMOTE_UNDEF);
     assert_int_equal(
         invoke(&me, "local", "no_such", message_for(&me, "echo", no_term)),
         TENON_E_REMOTE_UNDEF);
@@ -854,6 +1127,23 @@ static void names_belong_to_one(void **state)
                      TENON_E_INVAL);
     assert_int_equal(tenon_service(other, "authorized?", echo, NULL),
                      TENON_E_INVAL);
+    assert_int_equal(tenon_service(other, "registered_services", echo, NULL),
+                     TENON_E_INVAL);
+    assert_int_equal(
+        tenon_service_add(other, "s", echo,
+                          &(tenon_service_options){ .function = "" }),
+        TENON_E_INVAL);
+    assert_int_equal(
+        tenon_service_add(other, "s", echo,
+                          &(tenon_service_options){ .handler = "\xff" }),
+        TENON_E_INVAL);
+    assert_int_equal(tenon_service_add(other, "s", echo,
+                                       &(tenon_service_options){ .flags = 2 }),
+                     TENON_E_INVAL);
+    assert_int_equal(tenon_router_choose_node(other, NULL, NULL),
+                     TENON_E_INVAL);
+    assert_int_equal(tenon_router_choose_node(NULL, choose_node, NULL),
+                     TENON_E_INVAL);
     assert_int_equal(tenon_service(other, "\xff", echo, NULL), TENON_E_INVAL);
     assert_int_equal(tenon_service(other, "s", NULL, NULL), TENON_E_INVAL);
     assert_int_equal(tenon_service(NULL, "s", echo, NULL), TENON_E_INVAL);
@@ -901,6 +1191,14 @@ int main(void)
             the_call_returns_when_it_is_answered_not_when_the_handler_does),
         cmocka_unit_test(a_kept_call_that_fails_or_is_dropped_sends_nothing),
         cmocka_unit_test(a_bad_message_fails_its_call_and_nothing_else),
+        cmocka_unit_test(effects_are_committed_or_rolled_back_before_the_reply),
+        cmocka_unit_test(effects_of_a_call_without_an_answer_are_rolled_back),
+        cmocka_unit_test(a_call_is_served_here_when_this_node_is_chosen),
+        cmocka_unit_test(
+            a_forward_to_a_node_that_is_gone_is_told_to_the_caller),
+        cmocka_unit_test(a_choice_that_is_no_node_fails_the_call),
+        cmocka_unit_test(a_router_tells_its_services),
+        cmocka_unit_test(peers_may_ask_for_a_routers_services),
         cmocka_unit_test(
             a_forwarded_call_is_served_by_function_without_authorize),
         cmocka_unit_test(own_services_are_dispatched_to),

@@ -23,12 +23,24 @@ static void echo(tenon_call *call, void *user)
     tenon_reply_ok(call, "~t", tenon_call_request(call));
 }
 
+static void
+choose_gone(const tenon_message *message, tenon_builder *node, void *user)
+{
+    (void)user;
+    if (!tenon_term_is_atom(tenon_message_get(message, "dry_run"), "false")) {
+        tenon_build_atom(node, "gone@127.0.0.1");
+    }
+}
+
 static int start(void **state)
 {
     tenon_node *node = own_node_start();
     tenon_router *router = tenon_router_new(node, "Elixir.T.Router");
 
-    OK(tenon_service_add(router, "echo", true, echo, NULL, TENON_INLINE));
+    OK(tenon_router_choose_node(router, choose_gone, NULL));
+
+    OK(tenon_service_add(router, "echo", echo,
+                         &(tenon_service_options){ .flags = TENON_INLINE }));
     OK(tenon_register_services(router));
     *state = node;
     return 0;
@@ -64,6 +76,7 @@ static void change_message(void *user)
     is_expected(tenon_message_assign(message, "a", one));
     is_expected(tenon_message_add_event(message, one));
     is_expected(tenon_message_add_event(message, one));
+    is_expected(tenon_message_put_aggregate_meta(message, "version", one));
     is_expected(tenon_message_to_service(message, "other"));
     is_expected(tenon_message_set_dry_run(message, TENON_DRY_RUN_YES));
     is_expected(tenon_message_ok(message, "{~s, ~t}", "text", one));
@@ -77,6 +90,26 @@ static void change_message(void *user)
 static void a_message_that_cannot_be_changed_is_as_before(void **state)
 {
     assert_true(nomem_fail_each(change_message, *state) >= 10);
+}
+
+static void prepare_id(void *user)
+{
+    tenon_message *message = tenon_message_new(user, "s", NULL);
+
+    if (message == NULL) {
+        assert_true(nomem_failed());
+        return;
+    }
+    enum tenon_err rc = tenon_message_prepare_aggregate_id(message, one, true);
+
+    /* The generator of random bytes allocates as well. */
+    assert_true(rc == TENON_OK || nomem_failed());
+    tenon_message_free(message);
+}
+
+static void an_aggregates_id_is_generated_or_not(void **state)
+{
+    assert_true(nomem_fail_each(prepare_id, *state) >= 5);
 }
 
 static void fold_announcements(void *user)
@@ -108,29 +141,41 @@ static bool is_timeout(const tenon_message *reply)
 }
 
 /* Without memory a reply may be lost: that is a timeout. */
-static void dispatch_once(void *user)
+static void
+dispatch_to(tenon_node *node, enum tenon_dry_run dry_run, const char *expected)
 {
-    tenon_message *message = tenon_message_new(user, "echo", NULL);
+    tenon_message *message = tenon_message_new(
+        node, "echo", &(tenon_message_options){ .dry_run = dry_run });
     tenon_message *reply = NULL;
 
     if (message == NULL) {
         assert_true(nomem_failed());
         return;
     }
-    enum tenon_err rc = tenon_dispatch(user, message, SHORT_MS, &reply, NULL);
+    enum tenon_err rc = tenon_dispatch(node, message, SHORT_MS, &reply, NULL);
 
     if (rc == TENON_OK && !nomem_failed() && is_timeout(reply)) {
         /* Only slow: the machine gets all the time there is. */
         tenon_message_free(reply);
-        rc = tenon_dispatch(user, message, LONG_MS, &reply, NULL);
+        rc = tenon_dispatch(node, message, LONG_MS, &reply, NULL);
     }
     if (rc == TENON_OK && !nomem_failed()) {
         assert_true(
-            tenon_match(tenon_message_get(reply, "response"), "{:ok, nil}"));
+            tenon_match(tenon_message_get(reply, "response"), expected));
     }
     assert_true(rc == TENON_OK || nomem_failed());
     tenon_message_free(reply);
     tenon_message_free(message);
+}
+
+static void dispatch_once(void *user)
+{
+    dispatch_to(user, TENON_DRY_RUN_NO, "{:ok, nil}");
+}
+
+static void dispatch_forwarded(void *user)
+{
+    dispatch_to(user, TENON_DRY_RUN_YES, "{:error, {:badrpc, :nodedown}}");
 }
 
 static void a_dispatch_ends_whatever_cannot_be_allocated(void **state)
@@ -139,12 +184,20 @@ static void a_dispatch_ends_whatever_cannot_be_allocated(void **state)
     dispatch_once(*state);
 }
 
+static void a_forward_ends_whatever_cannot_be_allocated(void **state)
+{
+    assert_true(nomem_fail_each(dispatch_forwarded, *state) >= 20);
+    dispatch_forwarded(*state);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(a_message_that_cannot_be_changed_is_as_before),
+        cmocka_unit_test(an_aggregates_id_is_generated_or_not),
         cmocka_unit_test(an_offer_that_cannot_be_kept_is_told),
         cmocka_unit_test(a_dispatch_ends_whatever_cannot_be_allocated),
+        cmocka_unit_test(a_forward_ends_whatever_cannot_be_allocated),
     };
 
     return cmocka_run_group_tests(tests, start, stop);

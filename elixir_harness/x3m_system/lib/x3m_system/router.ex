@@ -73,8 +73,9 @@ defmodule X3m.System.Router do
   end
 
   defmacro __before_compile__(env) do
-    public = Module.get_attribute(env.module, :x3m_service)
-    private = Module.get_attribute(env.module, :x3m_servicep)
+    # In the order of declaration.
+    public = Enum.reverse(Module.get_attribute(env.module, :x3m_service))
+    private = Enum.reverse(Module.get_attribute(env.module, :x3m_servicep))
 
     # Generated: a router that has a clause for everything makes this one unreachable.
     quote generated: true do
