@@ -10,6 +10,7 @@
 #include <tenon/node.h>
 #include <tenon/process.h>
 #include <tenon/rpc.h>
+#include <tenon/task.h>
 #include <tenon/term.h>
 #include <tenon/x3m.h>
 

@@ -221,12 +221,15 @@ static void end_if_asked_locked(tenon_process *process, bool *wake)
     tenon_value_free(reason);
 }
 
-/* Runs up to RUN_BUDGET messages of a process whose `run` is NOW; the lock is
- * held on entry and exit. */
+/* Runs up to RUN_BUDGET messages of a process whose `run` is NOW, as long as it
+ * belongs to this thread; the lock is held on entry and exit. */
 static void run_messages_locked(tenon_process *process, bool *wake)
 {
     tenon_node *node = process->node;
-    for (unsigned done = 0; done < RUN_BUDGET && !process->exited; done++) {
+    bool run_inline = process->run_inline;
+    for (unsigned done = 0; done < RUN_BUDGET && !process->exited &&
+                            process->run_inline == run_inline;
+         done++) {
         struct tn_message *message = pop_message(process);
         if (message == NULL) {
             break;
@@ -355,6 +358,17 @@ tn_process_give_from(tenon_process *process, tn_conn *conn, tenon_term message)
 enum tenon_err tn_process_give(tenon_process *process, tenon_term message)
 {
     return tn_process_give_from(process, NULL, message);
+}
+
+enum tenon_err tn_process_go_on_worker(tenon_process *self)
+{
+    bool wake = false;
+    tn_lock(self->node);
+    self->run_inline = false;
+    enum tenon_err rc =
+        tn_process_deliver_locked(self, tn_atom_ok, NULL, true, &wake);
+    tn_leave(self->node, wake);
+    return rc;
 }
 
 bool tn_process_is_self(const tenon_process *process)

@@ -223,6 +223,15 @@ enum tenon_err tn_process_end(tenon_process *process, tenon_term reason)
     return rc;
 }
 
+bool tn_process_begin_end(tenon_process *self)
+{
+    tn_lock(self->node);
+    bool alive = !self->exited;
+    self->immortal = true;
+    tn_unlock(self->node);
+    return alive;
+}
+
 static void end_one_locked(tenon_process *process)
 {
     bool wake = false;

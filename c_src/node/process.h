@@ -72,11 +72,11 @@ struct tenon_process {
     void *state;
     uint32_t id;
     uint32_t serial;
-    bool run_inline;
     bool unseen;
-    bool immortal;
     tenon_term pid; /* lies in pid_bytes */
 
+    bool run_inline; /* changed by its own callbacks only */
+    bool immortal;   /* exit signals pass it by */
     bool trap_exit;
     bool exited;       /* gone for everybody else */
     bool exit_at_end;  /* asked by its own handler: ends when that returns */
@@ -208,6 +208,15 @@ enum tenon_err tn_process_exit_value(tenon_process *process,
  * stack. The first reason counts. Both with the lock held. */
 void tn_process_doom_locked(tenon_process *process, tenon_term reason);
 void tn_processes_end_doomed_locked(tenon_node *node, bool *wake);
+
+/* From its own callback, on the loop thread: all further callbacks of the
+ * process are run by workers, and the next one is on_message with the atom ok,
+ * or with what came before it. Without the lock. Errors: NOPROC, NOMEM. */
+TENON_CHECK enum tenon_err tn_process_go_on_worker(tenon_process *self);
+
+/* From its own callback: the process ends by itself from here on, exit signals
+ * do not reach it any more. False: one has come before. Without the lock. */
+bool tn_process_begin_end(tenon_process *self);
 
 /* True when the calling thread is in a handler of this process. */
 bool tn_process_is_self(const tenon_process *process);

@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* demo.so: the handlers that the tests and the demo call: a server :echo, a
- * module :demo of functions, and a router Demo.Router of X3m services. */
+ * module :demo of functions, a task supervisor Demo.Tasks that runs them, and a
+ * router Demo.Router of X3m services. */
 #include <pthread.h>
 #include <stdlib.h>
 #include <string.h>
@@ -12,6 +13,7 @@
 
 #define MODULE "demo"
 #define ROUTER "Elixir.Demo.Router"
+#define TASKS "Elixir.Demo.Tasks"
 #define LATE_ROUTER "Elixir.Demo.LateRouter"
 /* The module that has the same functions where the router is Elixir's. */
 #define HANDLER "Elixir.Demo.Handler"
@@ -247,6 +249,20 @@ static enum tenon_err add_functions(tenon_node *node)
             return rc;
         }
     }
+    return TENON_OK;
+}
+
+/* ---- the task supervisor Demo.Tasks ------------------------------------ */
+
+static enum tenon_err start_tasks(tenon_node *node, tenon_error *err)
+{
+    tenon_process *tasks = tenon_task_supervisor_start(
+        node, &(tenon_task_supervisor_config){ .name = TASKS, .err = err });
+
+    if (tasks == NULL) {
+        return err->code;
+    }
+    tenon_process_release(tasks);
     return TENON_OK;
 }
 
@@ -671,6 +687,9 @@ static enum tenon_err load(tenon_node *node, void **state, tenon_error *err)
     if (rc == TENON_OK) {
         rc = tenon_function(node, MODULE, "offer_late", 0, demo_offer_late,
                             demo, 0);
+    }
+    if (rc == TENON_OK) {
+        rc = start_tasks(node, err);
     }
     return rc == TENON_OK ? add_services(node, demo) : rc;
 }

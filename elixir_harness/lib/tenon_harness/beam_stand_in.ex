@@ -12,6 +12,7 @@ defmodule TenonHarness.BeamStandIn do
 
     if load? do
       {:ok, _pid} = GenServer.start(TenonHarness.EchoServer, [], name: :echo)
+      :ok = start_tasks()
       :ok = Demo.Router.register_services()
     end
 
@@ -19,6 +20,21 @@ defmodule TenonHarness.BeamStandIn do
     [alive, host] = node() |> to_charlist() |> :string.split(~c"@")
     {:port, port, _version} = :erl_epmd.port_please(alive, host)
     log("event=ready node=#{node()} port=#{port}")
+  end
+
+  # Linked with its parent, which therefore has to last.
+  defp start_tasks do
+    starter = self()
+
+    spawn(fn ->
+      {:ok, _pid} = Task.Supervisor.start_link(name: Demo.Tasks)
+      send(starter, :tasks_started)
+      :ok = :demo.sleep(:infinity)
+    end)
+
+    receive do
+      :tasks_started -> :ok
+    end
   end
 
   defp log_nodes do
