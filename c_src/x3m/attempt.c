@@ -18,6 +18,7 @@
 #include "x3m/message.h"
 #include "x3m/outcome.h"
 #include "x3m/router.h"
+#include "x3m/serve.h"
 
 struct tn_attempt {
     LIST_ENTRY(tn_attempt) active; /* until done */
@@ -26,7 +27,8 @@ struct tn_attempt {
     atomic_uint refs;
     /* constants */
     struct tn_x3m *x3m;
-    tenon_process *relay; /* kept; whose pid is the reply_to */
+    bool ask;             /* see tn_attempt_spec */
+    tenon_process *relay; /* kept; whose pid is the reply_to; NULL: asks */
     tenon_value *id;      /* of the message */
     tenon_ref res;        /* the call's result reference */
     uint32_t timeout_ms;
@@ -82,7 +84,8 @@ static void disarm(struct tn_attempt *attempt)
 
 static void end_relay(struct tn_attempt *attempt)
 {
-    /* The stop may be so early that there is none yet. */
+    /* A question has none; and the stop may be so early that there is none
+     * yet. */
     if (attempt->relay != NULL) {
         tenon_process_exit(attempt->relay, ":normal");
     }
@@ -109,7 +112,7 @@ static void finish_badrpc(struct tn_attempt *attempt, tenon_builder *badrpc)
     struct tn_attempt_end end = { .how = TN_ATTEMPT_BADRPC };
 
     if (take_end(attempt)) {
-        if (tenon_builder_term(badrpc, &end.reason) < 0) {
+        if (tenon_builder_term(badrpc, &end.term) < 0) {
             end = (struct tn_attempt_end){ .how = TN_ATTEMPT_NOMEM };
         }
         tell(attempt, &end);
@@ -134,6 +137,14 @@ static void finish_reply(struct tn_attempt *attempt, tenon_message *reply)
                                                 .reply = reply });
     } else {
         tenon_message_free(reply);
+    }
+}
+
+static void finish_answer(struct tn_attempt *attempt, tenon_term value)
+{
+    if (take_end(attempt)) {
+        tell(attempt, &(struct tn_attempt_end){ .how = TN_ATTEMPT_ANSWER,
+                                                .term = value });
     }
 }
 
@@ -188,17 +199,36 @@ static bool on_returned(struct tn_attempt *attempt)
     return waits;
 }
 
-static void on_down(struct tn_attempt *attempt, tenon_term reason)
+/* The call has returned something. True: the reply is still to come. */
+static bool on_value(struct tn_attempt *attempt, tenon_term value)
 {
     tenon_builder badrpc;
 
+    if (attempt->ask) {
+        finish_answer(attempt, value);
+        return false;
+    }
+    if (tenon_term_is_atom(value, "ok")) {
+        return on_returned(attempt);
+    }
     tn_builder_init(&badrpc, TENON_TERM_MAX_BYTES);
-    if (!tn_outcome_is_ok(reason, &attempt->res, &badrpc)) {
+    tn_badrpc_returned(&badrpc, value);
+    finish_badrpc(attempt, &badrpc);
+    return false;
+}
+
+static void on_down(struct tn_attempt *attempt, tenon_term reason)
+{
+    tenon_builder badrpc;
+    tenon_term value;
+
+    tn_builder_init(&badrpc, TENON_TERM_MAX_BYTES);
+    if (!tn_outcome_returned(reason, &attempt->res, &value, &badrpc)) {
         finish_badrpc(attempt, &badrpc);
         return;
     }
     tn_builder_fini(&badrpc);
-    if (on_returned(attempt)) {
+    if (on_value(attempt, value)) {
         arm(attempt);
     }
 }
@@ -323,9 +353,7 @@ static void build_local_failure(tenon_builder *badrpc,
                                 tenon_term value)
 {
     switch (outcome) {
-    case TN_OUT_RETURN:
-        tn_badrpc_returned(badrpc, value);
-        break;
+    case TN_OUT_RETURN: /* is none */
     case TN_OUT_EXIT:
         tn_badrpc_exited(badrpc, value);
         break;
@@ -348,8 +376,8 @@ local_answer(tenon_call *call, enum tn_outcome outcome, tenon_term value)
     struct tn_attempt *attempt = call->extra;
     tenon_builder badrpc;
 
-    if (outcome == TN_OUT_RETURN && tenon_term_is_atom(value, "ok")) {
-        on_returned(attempt);
+    if (outcome == TN_OUT_RETURN) {
+        (void)on_value(attempt, value);
         return end_local(call);
     }
     tn_builder_init(&badrpc, TENON_TERM_MAX_BYTES);
@@ -395,7 +423,8 @@ static enum tenon_err run_local(struct tn_attempt *attempt,
                                 tenon_term module)
 {
     const struct tn_run run = {
-        .target = tn_service_target(spec->service),
+        .target = spec->ask ? tn_authorized_target(spec->service->router)
+                            : tn_service_target(spec->service),
         .module = module,
         .name = tn_message_field(spec->message, TN_FIELD_SERVICE_NAME),
         .args = args,
@@ -445,8 +474,12 @@ static enum tenon_err build_remote_args(const struct tn_attempt *attempt,
     tenon_build_list(out, 4);
     tenon_build_ref(out, &attempt->res);
     tenon_build_atom(out, spec->module);
-    tenon_build_term(out,
-                     tn_message_field(spec->message, TN_FIELD_SERVICE_NAME));
+    if (spec->ask) {
+        tenon_build_atom(out, TN_AUTHORIZED_FUNCTION);
+    } else {
+        tenon_build_term(
+            out, tn_message_field(spec->message, TN_FIELD_SERVICE_NAME));
+    }
     tenon_build_list(out, 1);
     tn_message_build(spec->message, out);
     tenon_build_nil(out);
@@ -504,6 +537,7 @@ static struct tn_attempt *new_attempt(struct tn_x3m *x3m,
     }
     atomic_init(&attempt->refs, 1);
     attempt->x3m = x3m;
+    attempt->ask = spec->ask;
     attempt->timeout_ms = spec->timeout_ms;
     attempt->deadline_ms = tn_now_ms() + spec->timeout_ms;
     attempt->fn = spec->fn;
@@ -541,8 +575,10 @@ static enum tenon_err call(struct tn_attempt *attempt,
                            const struct tn_attempt_spec *spec,
                            tenon_error *err)
 {
+    const tenon_process *replies =
+        spec->ask ? attempt->x3m->node->client : attempt->relay;
     enum tenon_err rc = tn_message_set(spec->message, TN_FIELD_REPLY_TO,
-                                       tn_process_pid(attempt->relay));
+                                       tn_process_pid(replies));
 
     if (rc == TENON_OK) {
         rc = spec->service != NULL ? call_local(attempt, spec)
@@ -567,7 +603,7 @@ enum tenon_err tn_attempt_start(struct tn_x3m *x3m,
                  TENON_DISPATCHES_MAX);
         goto drop;
     }
-    rc = start_relay(attempt, err);
+    rc = spec->ask ? TENON_OK : start_relay(attempt, err);
     if (rc < 0) {
         take_end(attempt);
         goto drop;

@@ -1,11 +1,13 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* One try of one provider: the call of the service's function, the wait for
- * its reply, and exactly one end. Each try has a process of its own as
+ * its reply, and exactly one end. Or the question whether its router would
+ * authorize the message, which ends with what is returned. Each call has a process of its own as
  * reply_to, so that a late reply, also one with the same message id, finds
  * nobody. */
 #ifndef TN_X3M_ATTEMPT_H
 #define TN_X3M_ATTEMPT_H
 
+#include <stdbool.h>
 #include <stdint.h>
 
 #include <tenon/x3m.h>
@@ -14,6 +16,7 @@
 
 enum tn_attempt_ended {
     TN_ATTEMPT_REPLY,
+    TN_ATTEMPT_ANSWER, /* of a question */
     TN_ATTEMPT_BADRPC,
     TN_ATTEMPT_TIMEOUT,
     TN_ATTEMPT_STOPPED,
@@ -23,7 +26,8 @@ enum tn_attempt_ended {
 struct tn_attempt_end {
     enum tn_attempt_ended how;
     tenon_message *reply; /* of REPLY; owned by the callback */
-    tenon_term reason;    /* of BADRPC; borrowed until the return */
+    tenon_term term;      /* of BADRPC the reason, of ANSWER what was
+                             returned; borrowed until the return */
 };
 
 /* Called once, on any thread; must not block. */
@@ -35,6 +39,7 @@ struct tn_attempt_spec {
     struct tn_service *service; /* of this node; NULL: a remote one */
     const char *node;           /* remote: borrowed */
     const char *module;         /* remote: borrowed */
+    bool ask;                   /* authorized?, instead of the call */
     uint32_t timeout_ms;        /* TENON_NO_TIMEOUT: none */
     tn_attempt_fn fn;
     void *user;

@@ -8,9 +8,7 @@
 
 #include <tenon/x3m.h>
 
-#include "base/clock.h"
 #include "base/error.h"
-#include "base/random.h"
 #include "node/node.h"
 #include "node/request.h"
 #include "node/worker.h"
@@ -18,17 +16,11 @@
 #include "x3m/attempt.h"
 #include "x3m/message.h"
 #include "x3m/message_new.h"
-#include "x3m/services.h"
+#include "x3m/providers.h"
 #include "x3m/x3m.h"
 
 /* As the library. */
 #define DISPATCH_TIMEOUT_MS 5000u
-
-/* A node to try. */
-struct candidate {
-    char *node; /* owned; its module lies behind it in the same block */
-    char *module;
-};
 
 /* One dispatch. Owned by whoever is at work for it: the starter, then the
  * attempt under way, then the callback or the waiter. */
@@ -37,10 +29,9 @@ struct dispatch {
     struct tn_x3m *x3m;
     tenon_message *message; /* as it is sent to the next provider */
     uint32_t timeout_ms;
-    struct tn_service *local; /* provider on this node; NULL: the candidates */
-    struct candidate *candidates;
-    size_t candidate_count;
-    size_t next;           /* candidate to try after the one under way */
+    bool answered; /* came halted: nobody is called */
+    struct tn_providers providers;
+    size_t next;           /* node to try after the one under way */
     tenon_value *refusals; /* [{node, reason}], latest first; NULL: none */
     /* the end */
     tenon_dispatch_fn fn; /* NULL: a thread waits */
@@ -52,10 +43,7 @@ struct dispatch {
 
 static void free_dispatch(struct dispatch *dispatch)
 {
-    for (size_t i = 0; i < dispatch->candidate_count; i++) {
-        free(dispatch->candidates[i].node);
-    }
-    free(dispatch->candidates);
+    tn_providers_fini(&dispatch->providers);
     tenon_value_free(dispatch->refusals);
     tenon_message_free(dispatch->message);
     tenon_message_free(dispatch->reply);
@@ -74,26 +62,42 @@ static void run_callback(struct tn_job *job)
     free_dispatch(dispatch);
 }
 
-/* The caller is whom the reply came to. reply: taken; NULL with an error. */
+/* reply: taken; NULL with an error. */
 static void
-finish(struct dispatch *dispatch, enum tenon_err code, tenon_message *reply)
+end(struct dispatch *dispatch, enum tenon_err code, tenon_message *reply)
 {
-    tenon_node *node = dispatch->x3m->node;
-
-    if (reply != NULL && tn_message_set(reply, TN_FIELD_REPLY_TO,
-                                        tn_process_pid(node->client)) < 0) {
-        tenon_message_free(reply);
-        reply = NULL;
-        code = TENON_E_NOMEM;
-    }
     dispatch->code = code;
     dispatch->reply = reply;
     if (dispatch->fn != NULL) {
         dispatch->job.fn = run_callback;
-        tn_node_push_job(node, &dispatch->job);
+        tn_node_push_job(dispatch->x3m->node, &dispatch->job);
     } else {
         tn_wait_end(dispatch->wait, TN_END_REPLY, (tenon_term){ NULL, 0 });
     }
+}
+
+/* The caller is whom the reply came to. reply: taken; NULL with an error. */
+static void
+finish(struct dispatch *dispatch, enum tenon_err code, tenon_message *reply)
+{
+    const tenon_process *caller = dispatch->x3m->node->client;
+
+    if (reply != NULL &&
+        tn_message_set(reply, TN_FIELD_REPLY_TO, tn_process_pid(caller)) < 0) {
+        tenon_message_free(reply);
+        reply = NULL;
+        code = TENON_E_NOMEM;
+    }
+    end(dispatch, code, reply);
+}
+
+/* A halted message has its response already: it goes back as it is. */
+static void finish_untouched(struct dispatch *dispatch)
+{
+    tenon_message *message = dispatch->message;
+
+    dispatch->message = NULL;
+    end(dispatch, TENON_OK, message);
 }
 
 /* Ends with a response made here, on the message as it was sent. response:
@@ -178,9 +182,9 @@ static enum tenon_err try_next(struct dispatch *dispatch, tenon_error *err);
 /* Who has been asked last. */
 static const char *asked_node(const struct dispatch *dispatch)
 {
-    return dispatch->local != NULL
+    return dispatch->providers.local != NULL
                ? "local"
-               : dispatch->candidates[dispatch->next - 1].node;
+               : dispatch->providers.nodes[dispatch->next - 1].node;
 }
 
 /* Puts {node, reason} in front of the refusals. */
@@ -268,7 +272,7 @@ static void on_reply(struct dispatch *dispatch, tenon_message *reply)
     } else if (add_refusal(dispatch, reason) < 0) {
         tenon_message_free(reply);
         finish(dispatch, TENON_E_NOMEM, NULL);
-    } else if (dispatch->next < dispatch->candidate_count) {
+    } else if (dispatch->next < dispatch->providers.count) {
         move_on(dispatch, reply);
     } else {
         finish_refused(dispatch, reply);
@@ -284,7 +288,7 @@ static void on_attempt_end(void *user, const struct tn_attempt_end *end)
         on_reply(dispatch, end->reply);
         break;
     case TN_ATTEMPT_BADRPC:
-        finish_badrpc(dispatch, end->reason);
+        finish_badrpc(dispatch, end->term);
         break;
     case TN_ATTEMPT_TIMEOUT:
         finish_timeout(dispatch);
@@ -293,6 +297,7 @@ static void on_attempt_end(void *user, const struct tn_attempt_end *end)
         finish(dispatch, TENON_E_STOPPED, NULL);
         break;
     case TN_ATTEMPT_NOMEM:
+    case TN_ATTEMPT_ANSWER: /* only to questions */
         finish(dispatch, TENON_E_NOMEM, NULL);
         break;
     }
@@ -303,127 +308,77 @@ static enum tenon_err try_next(struct dispatch *dispatch, tenon_error *err)
 {
     struct tn_attempt_spec spec = {
         .message = dispatch->message,
-        .service = dispatch->local,
+        .service = dispatch->providers.local,
         .timeout_ms = dispatch->timeout_ms,
         .fn = on_attempt_end,
         .user = dispatch,
     };
 
-    if (dispatch->local == NULL) {
-        const struct candidate *candidate =
-            &dispatch->candidates[dispatch->next++];
+    if (spec.service == NULL) {
+        const struct tn_provider *provider =
+            &dispatch->providers.nodes[dispatch->next++];
 
-        spec.node = candidate->node;
-        spec.module = candidate->module;
+        spec.node = provider->node;
+        spec.module = provider->module;
     }
     return tn_attempt_start(dispatch->x3m, &spec, err);
 }
 
-/* ---- discovery -------------------------------------------------------- */
-
-static enum tenon_err add_candidate(struct dispatch *dispatch,
-                                    const struct tn_offer *offer)
-{
-    size_t node_bytes = strlen(offer->node) + 1;
-    size_t module_bytes = strlen(offer->module) + 1;
-    char *block = malloc(node_bytes + module_bytes);
-
-    if (block == NULL) {
-        return TENON_E_NOMEM;
-    }
-    memcpy(block, offer->node, node_bytes);
-    memcpy(block + node_bytes, offer->module, module_bytes);
-    dispatch->candidates[dispatch->candidate_count++] =
-        (struct candidate){ block, block + node_bytes };
-    return TENON_OK;
-}
-
-/* With the lock held. */
-static enum tenon_err add_remotes(struct dispatch *dispatch,
-                                  const struct tn_remote *remote)
-{
-    struct tn_offer *offer;
-    enum tenon_err rc = TENON_OK;
-
-    dispatch->candidates = calloc(remote->count, sizeof *dispatch->candidates);
-    if (dispatch->candidates == NULL) {
-        return TENON_E_NOMEM;
-    }
-    SLIST_FOREACH(offer, &remote->offers, next)
-    {
-        if (rc == TENON_OK) {
-            rc = add_candidate(dispatch, offer);
-        }
-    }
-    return rc;
-}
-
-static enum tenon_err shuffle(struct dispatch *dispatch)
-{
-    for (size_t left = dispatch->candidate_count; left > 1; left--) {
-        uint64_t random;
-
-        if (tn_random_bytes(&random, sizeof random) < 0) {
-            return TENON_E_SYSTEM;
-        }
-        struct candidate *last = &dispatch->candidates[left - 1];
-        struct candidate *other = &dispatch->candidates[random % left];
-        struct candidate swap = *last;
-
-        *last = *other;
-        *other = swap;
-    }
-    return TENON_OK;
-}
-
-/* A provider of the own node, public or private, hides all others. */
-static enum tenon_err discover(struct dispatch *dispatch)
-{
-    struct tn_x3m *x3m = dispatch->x3m;
-    enum tenon_err rc = TENON_OK;
-    tenon_atom service;
-
-    if (tenon_term_atom(
-            tn_message_field(dispatch->message, TN_FIELD_SERVICE_NAME),
-            &service) < 0) {
-        return TENON_OK; /* nobody offers a name that C cannot hold */
-    }
-    tn_x3m_lock(x3m);
-    HASH_FIND(of_node, x3m->local, service.text, strlen(service.text),
-              dispatch->local);
-    if (dispatch->local == NULL) {
-        const struct tn_remote *remote =
-            tn_remotes_find(&x3m->remotes, service.text);
-
-        rc = remote == NULL ? TENON_OK : add_remotes(dispatch, remote);
-    }
-    tn_x3m_unlock(x3m);
-    return rc < 0 ? rc : shuffle(dispatch);
-}
-
 /* ---- the start -------------------------------------------------------- */
 
-static enum tenon_err set_invoked_at(tenon_message *message)
+/* What the caller wants. */
+struct order {
+    const tenon_message *message;
+    uint32_t timeout_ms;
+    bool validate; /* as a dry run */
+};
+
+/* As Dispatcher.dispatch/1, which is the one without a timeout. */
+static bool is_answered(const struct order *order)
 {
-    tenon_builder builder;
-    tenon_term now;
-
-    tn_builder_init(&builder, TENON_TERM_MAX_BYTES);
-    tn_build_datetime(&builder, tn_wall_ns());
-    enum tenon_err rc = tenon_builder_term(&builder, &now);
-
-    if (rc == TENON_OK) {
-        rc = tn_message_set(message, TN_FIELD_INVOKED_AT, now);
-    }
-    tn_builder_fini(&builder);
-    return rc;
+    return order->timeout_ms == 0 &&
+           tenon_term_is_atom(tn_message_field(order->message, TN_FIELD_HALTED),
+                              "true");
 }
 
-static struct dispatch *new_dispatch(tenon_node *node,
-                                     const tenon_message *message,
-                                     uint32_t timeout_ms,
-                                     tenon_error *err)
+static void make_dry(tenon_message *message)
 {
+    if (tenon_term_is_atom(tn_message_field(message, TN_FIELD_DRY_RUN),
+                           "false")) {
+        tn_message_set_const(message, TN_FIELD_DRY_RUN, tn_const_bool(true));
+    }
+}
+
+/* Gives the dispatch its message, and finds its providers. */
+static enum tenon_err prepare(struct dispatch *dispatch,
+                              const struct order *order)
+{
+    dispatch->message = tn_message_copy(order->message);
+    if (dispatch->message == NULL) {
+        return TENON_E_NOMEM;
+    }
+    if (order->validate) {
+        make_dry(dispatch->message);
+    }
+    if (dispatch->answered) {
+        return TENON_OK;
+    }
+    enum tenon_err rc = tn_message_set_invoked_at(dispatch->message);
+
+    if (rc == TENON_OK) {
+        rc = tn_providers_find(
+            dispatch->x3m,
+            tn_message_field(dispatch->message, TN_FIELD_SERVICE_NAME),
+            &dispatch->providers);
+    }
+    return rc < 0 ? rc : tn_providers_shuffle(&dispatch->providers);
+}
+
+static struct dispatch *
+new_dispatch(tenon_node *node, const struct order *order, tenon_error *err)
+{
+    const tenon_message *message = order->message;
+
     if (node == NULL || message == NULL) {
         tn_error(err, TENON_E_INVAL, "dispatch: no node, or no message");
         return NULL;
@@ -440,15 +395,11 @@ static struct dispatch *new_dispatch(tenon_node *node,
         return NULL;
     }
     dispatch->x3m = x3m;
-    dispatch->timeout_ms = timeout_ms == 0 ? DISPATCH_TIMEOUT_MS : timeout_ms;
-    dispatch->message = tn_message_copy(message);
-    enum tenon_err rc = dispatch->message == NULL
-                            ? TENON_E_NOMEM
-                            : set_invoked_at(dispatch->message);
+    dispatch->timeout_ms =
+        order->timeout_ms == 0 ? DISPATCH_TIMEOUT_MS : order->timeout_ms;
+    dispatch->answered = is_answered(order);
+    enum tenon_err rc = prepare(dispatch, order);
 
-    if (rc == TENON_OK) {
-        rc = discover(dispatch);
-    }
     if (rc < 0) {
         tn_error(err, rc, "dispatch: %s", tenon_err_text(rc));
         free_dispatch(dispatch);
@@ -460,18 +411,21 @@ static struct dispatch *new_dispatch(tenon_node *node,
 /* On success the end tells; on failure the dispatch is still the caller's. */
 static enum tenon_err start(struct dispatch *dispatch, tenon_error *err)
 {
-    if (dispatch->local == NULL && dispatch->candidate_count == 0) {
+    if (dispatch->answered) {
+        finish_untouched(dispatch);
+        return TENON_OK;
+    }
+    if (tn_providers_none(&dispatch->providers)) {
         finish_unavailable(dispatch);
         return TENON_OK;
     }
     return try_next(dispatch, err);
 }
 
-enum tenon_err tenon_dispatch(tenon_node *node,
-                              const tenon_message *message,
-                              uint32_t timeout_ms,
-                              tenon_message **reply,
-                              tenon_error *err)
+static enum tenon_err run(tenon_node *node,
+                          const struct order *order,
+                          tenon_message **reply,
+                          tenon_error *err)
 {
     tenon_error why = { .code = TENON_E_INVAL };
     struct tn_wait wait;
@@ -484,7 +438,7 @@ enum tenon_err tenon_dispatch(tenon_node *node,
     if (rc < 0) {
         return rc;
     }
-    struct dispatch *dispatch = new_dispatch(node, message, timeout_ms, &why);
+    struct dispatch *dispatch = new_dispatch(node, order, &why);
 
     if (dispatch == NULL) {
         rc = tn_error(err, why.code, "%s", why.text);
@@ -508,18 +462,17 @@ end_wait:
     return rc;
 }
 
-enum tenon_err tenon_dispatch_async(tenon_node *node,
-                                    const tenon_message *message,
-                                    uint32_t timeout_ms,
-                                    tenon_dispatch_fn fn,
-                                    void *user)
+static enum tenon_err run_async(tenon_node *node,
+                                const struct order *order,
+                                tenon_dispatch_fn fn,
+                                void *user)
 {
     tenon_error why = { .code = TENON_E_INVAL };
 
     if (fn == NULL) {
         return TENON_E_INVAL;
     }
-    struct dispatch *dispatch = new_dispatch(node, message, timeout_ms, &why);
+    struct dispatch *dispatch = new_dispatch(node, order, &why);
 
     if (dispatch == NULL) {
         return why.code;
@@ -532,4 +485,50 @@ enum tenon_err tenon_dispatch_async(tenon_node *node,
         free_dispatch(dispatch);
     }
     return rc;
+}
+
+/* ---- the public face -------------------------------------------------- */
+
+enum tenon_err tenon_dispatch(tenon_node *node,
+                              const tenon_message *message,
+                              uint32_t timeout_ms,
+                              tenon_message **reply,
+                              tenon_error *err)
+{
+    const struct order order = { message, timeout_ms, .validate = false };
+
+    return run(node, &order, reply, err);
+}
+
+enum tenon_err tenon_dispatch_async(tenon_node *node,
+                                    const tenon_message *message,
+                                    uint32_t timeout_ms,
+                                    tenon_dispatch_fn fn,
+                                    void *user)
+{
+    const struct order order = { message, timeout_ms, .validate = false };
+
+    return run_async(node, &order, fn, user);
+}
+
+enum tenon_err tenon_validate(tenon_node *node,
+                              const tenon_message *message,
+                              uint32_t timeout_ms,
+                              tenon_message **reply,
+                              tenon_error *err)
+{
+    const struct order order = { message, timeout_ms, .validate = true };
+
+    return run(node, &order, reply, err);
+}
+
+enum tenon_err tenon_validate_async(tenon_node *node,
+                                    const tenon_message *message,
+                                    uint32_t timeout_ms,
+                                    tenon_dispatch_fn fn,
+                                    void *user)
+{
+    const struct order order = { message, timeout_ms, .validate = true };
+
+    return run_async(node, &order, fn, user);
 }

@@ -118,6 +118,22 @@ enum tenon_err tn_build_datetime(tenon_builder *out, int64_t wall_ns)
     return tenon_builder_error(out);
 }
 
+enum tenon_err tn_message_set_invoked_at(tenon_message *message)
+{
+    tenon_builder builder;
+    tenon_term now;
+
+    tn_builder_init(&builder, TENON_TERM_MAX_BYTES);
+    tn_build_datetime(&builder, tn_wall_ns());
+    enum tenon_err rc = tenon_builder_term(&builder, &now);
+
+    if (rc == TENON_OK) {
+        rc = tn_message_set(message, TN_FIELD_INVOKED_AT, now);
+    }
+    tn_builder_fini(&builder);
+    return rc;
+}
+
 /* ---- the eighteen fields ---------------------------------------------- */
 
 /* What is not the same in every new message. */

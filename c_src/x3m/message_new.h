@@ -20,4 +20,7 @@ void tn_message_id_format(uint64_t now_ns,
 /* Appends the DateTime of that moment, in UTC, to the microsecond. */
 enum tenon_err tn_build_datetime(tenon_builder *out, int64_t wall_ns);
 
+/* Sets invoked_at to now. Errors: NOMEM. */
+TENON_CHECK enum tenon_err tn_message_set_invoked_at(tenon_message *message);
+
 #endif

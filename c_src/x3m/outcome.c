@@ -87,9 +87,10 @@ static bool is_erpc_error(const struct erpc_exit *exit, tenon_term *why)
            tenon_tuple_get(exit->value, 1, why) == TENON_OK;
 }
 
-bool tn_outcome_is_ok(tenon_term reason,
-                      const tenon_ref *res,
-                      tenon_builder *badrpc)
+bool tn_outcome_returned(tenon_term reason,
+                         const tenon_ref *res,
+                         tenon_term *value,
+                         tenon_builder *badrpc)
 {
     struct erpc_exit exit;
     tenon_term why;
@@ -105,11 +106,10 @@ bool tn_outcome_is_ok(tenon_term reason,
     bool has_stack = exit.stack.bytes != NULL;
 
     if (!has_stack && tenon_term_is_atom(exit.tag, "return")) {
-        if (tenon_term_is_atom(exit.value, "ok")) {
-            return true;
-        }
-        tn_badrpc_returned(badrpc, exit.value);
-    } else if (!has_stack && tenon_term_is_atom(exit.tag, "throw")) {
+        *value = exit.value;
+        return true;
+    }
+    if (!has_stack && tenon_term_is_atom(exit.tag, "throw")) {
         tn_badrpc_threw(badrpc, exit.value);
     } else if (!has_stack && tenon_term_is_atom(exit.tag, "exit")) {
         tn_badrpc_exited(badrpc, exit.value);

@@ -8,15 +8,17 @@
 
 #include <tenon/x3m.h>
 
-/* True when the function returned the atom ok. Otherwise appends the Reason
- * of {badrpc, Reason} to `badrpc`.
+/* True when the function returned. Otherwise appends the Reason of {badrpc,
+ * Reason} to `badrpc`.
  *
  * reason  of an erpc process: {Res, return, Value}, {Res, error, Reason,
  *         Stack}, {Res, exit, Reason}, {Res, throw, Value}, or any other.
- * res     the reference the call was made with. */
-bool tn_outcome_is_ok(tenon_term reason,
-                      const tenon_ref *res,
-                      tenon_builder *badrpc);
+ * res     the reference the call was made with.
+ * value   set when it returned: what; lies in reason. */
+bool tn_outcome_returned(tenon_term reason,
+                         const tenon_ref *res,
+                         tenon_term *value,
+                         tenon_builder *badrpc);
 
 /* Each appends one Reason; stack may be the null view. */
 void tn_badrpc_returned(tenon_builder *badrpc, tenon_term value);

@@ -50,6 +50,11 @@ struct tn_target tn_service_target(struct tn_service *service)
     return (struct tn_target){ tn_serve_service, service, service->flags };
 }
 
+struct tn_target tn_authorized_target(tenon_router *router)
+{
+    return (struct tn_target){ tn_serve_authorized, router, 0 };
+}
+
 /* With the lock held. */
 static bool find_in_router(tenon_router *router,
                            const char *name,
@@ -63,7 +68,7 @@ static bool find_in_router(tenon_router *router,
         return true;
     }
     if (arity == 1 && strcmp(name, TN_AUTHORIZED_FUNCTION) == 0) {
-        *target = (struct tn_target){ tn_serve_authorized, router, 0 };
+        *target = tn_authorized_target(router);
         return true;
     }
     if (strcmp(name, TN_REGISTERED_FUNCTION) == 0) {

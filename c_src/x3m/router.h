@@ -45,6 +45,9 @@ struct tn_service *tn_router_find_forwarded(struct tn_x3m *x3m,
 /* The target that runs a service. */
 struct tn_target tn_service_target(struct tn_service *service);
 
+/* The target that answers authorized?. */
+struct tn_target tn_authorized_target(tenon_router *router);
+
 /* The node is at its end. */
 void tn_routers_fini(struct tn_x3m *x3m);
 

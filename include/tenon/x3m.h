@@ -274,14 +274,20 @@ TENON_API enum tenon_err tenon_reply_message(tenon_call *call);
 /* ---- calling ---------------------------------------------------------- */
 
 /* Dispatches a message to a service of this node or another one and waits for
- * its reply: local providers first, else in random order.
+ * its reply: local providers first, else in random order, the next one when
+ * one answers {:error, {:try_another_node, reason}}. That one gets the message
+ * as new: not halted, without response.
  *
- * message     borrowed; sent with reply_to and invoked_at set anew.
+ * message     borrowed; sent with reply_to and invoked_at set anew. One that
+ *             is halted is given back as it is when timeout_ms is 0 (the
+ *             library's dispatch/1), and sent when it is not (dispatch/2).
  * timeout_ms  0: 5000; TENON_NO_TIMEOUT; for each provider that is tried.
  * reply       owned: tenon_message_free. Set on success: the message with its
  *             response, which is {:service_unavailable, service},
  *             {:service_timeout, service, id, timeout} or {:error, {:badrpc,
- *             reason}} when no provider answered: these are no errors here.
+ *             reason}} when no provider answered, and {:error,
+ *             {:no_nodes_available, [{node, reason}]}}, latest first, when all
+ *             asked for another: these are no errors here.
  * err         borrowed, may be NULL.
  * Errors: INVAL, LIMIT (TENON_DISPATCHES_MAX), NOMEM, STOPPED, NOT_ALLOWED
  * (loop thread).
@@ -307,6 +313,55 @@ tenon_dispatch_async(tenon_node *node,
                      uint32_t timeout_ms,
                      tenon_dispatch_fn fn,
                      void *user);
+
+/* Dispatches a message as a dry run: dry_run false is sent as true, verbose
+ * stays. Otherwise as tenon_dispatch and tenon_dispatch_async.
+ * Source: X3m.System.Dispatcher.validate/1. */
+TENON_API TENON_CHECK enum tenon_err
+tenon_validate(tenon_node *node,
+               const tenon_message *message,
+               uint32_t timeout_ms,
+               tenon_message **reply,
+               tenon_error *err);
+TENON_API TENON_CHECK enum tenon_err
+tenon_validate_async(tenon_node *node,
+                     const tenon_message *message,
+                     uint32_t timeout_ms,
+                     tenon_dispatch_fn fn,
+                     void *user);
+
+/* Asks a provider of the message's service whether it would authorize the
+ * message; the service is not called. A provider of this node is asked, else
+ * the other nodes in the order of their names until one answers.
+ *
+ * message     borrowed.
+ * timeout_ms  0: 5000; TENON_NO_TIMEOUT; for each provider that is asked.
+ * answer      owned: tenon_value_free. Set on success: true or false (what a
+ *             router returns), :service_unavailable, or when none could be
+ *             asked {:error, {:badrpc, reason}} of the last.
+ * err         borrowed, may be NULL.
+ * Errors, threads and blocking as tenon_dispatch.
+ * Source: X3m.System.Dispatcher.authorized?/2. */
+TENON_API TENON_CHECK enum tenon_err
+tenon_authorized(tenon_node *node,
+                 const tenon_message *message,
+                 uint32_t timeout_ms,
+                 tenon_value **answer,
+                 tenon_error *err);
+
+/* Called once, on a worker thread; may block. answer: owned by the callback
+ * (tenon_value_free); NULL with code NOMEM or STOPPED. */
+typedef void (*tenon_authorized_fn)(void *user,
+                                    enum tenon_err code,
+                                    tenon_value *answer);
+
+/* The same, calling back. With an error fn is not called. */
+TENON_API TENON_CHECK enum tenon_err
+tenon_authorized_async(tenon_node *node,
+                       const tenon_message *message,
+                       uint32_t timeout_ms,
+                       tenon_authorized_fn fn,
+                       void *user);
 
 /* Appends what this node knows of services, as a map
  * %{service => [{node, module}]}, own ones (public and private) under the own

@@ -190,6 +190,31 @@ static void a_forward_ends_whatever_cannot_be_allocated(void **state)
     dispatch_forwarded(*state);
 }
 
+static void ask_once(void *user)
+{
+    tenon_message *message = tenon_message_new(user, "echo", NULL);
+    tenon_value *answer = NULL;
+
+    if (message == NULL) {
+        assert_true(nomem_failed());
+        return;
+    }
+    enum tenon_err rc = tenon_authorized(user, message, LONG_MS, &answer, NULL);
+
+    assert_true(rc == TENON_OK || nomem_failed());
+    if (rc == TENON_OK && !nomem_failed()) {
+        assert_true(tenon_term_is_atom(tenon_value_term(answer), "true"));
+    }
+    tenon_value_free(answer);
+    tenon_message_free(message);
+}
+
+static void a_question_ends_whatever_cannot_be_allocated(void **state)
+{
+    assert_true(nomem_fail_each(ask_once, *state) >= 10);
+    ask_once(*state);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -198,6 +223,7 @@ int main(void)
         cmocka_unit_test(an_offer_that_cannot_be_kept_is_told),
         cmocka_unit_test(a_dispatch_ends_whatever_cannot_be_allocated),
         cmocka_unit_test(a_forward_ends_whatever_cannot_be_allocated),
+        cmocka_unit_test(a_question_ends_whatever_cannot_be_allocated),
     };
 
     return cmocka_run_group_tests(tests, start, stop);
