@@ -58,7 +58,9 @@ UNIT_SRC := $(wildcard test/unit/*/test_*.c)
 # Linked into every unit test; nomem.c only where the allocator is wrapped.
 SUPPORT_SRC := $(wildcard test/unit/support/*.c)
 FUZZ_SRC := $(wildcard test/fuzz/fuzz_*.c)
-LIVE_SRC := $(wildcard test/live/*.c)
+# What the ExUnit suite drives besides: a handler library, and programs.
+LIVE_HANDLER_SRC := $(wildcard test/live/probe.c)
+LIVE_SRC := $(filter-out $(LIVE_HANDLER_SRC),$(wildcard test/live/*.c))
 BENCH_SRC := $(wildcard test/bench/bench_*.c)
 PUBLIC_H := $(wildcard include/*.h include/*/*.h)
 
@@ -76,8 +78,9 @@ BENCH_BIN := $(call bin,$(BENCH_SRC))
 FUZZ_BIN := $(call bin,$(FUZZ_SRC))
 REPLAY_BIN := $(patsubst test/fuzz/fuzz_%.c,$(OUT)/test/fuzz/replay_%,$(FUZZ_SRC))
 HANDLERS := $(patsubst test/examples/%.c,handlers/%.so,$(HANDLER_SRC))
+LIVE_HANDLERS := $(patsubst test/live/%.c,$(PRIV)/handlers/%.so,$(LIVE_HANDLER_SRC))
 ALL_OBJ := $(call obj,$(LIB_SRC) $(CLI_SRC) $(HANDLER_SRC) $(EXAMPLE_SRC) \
-    $(UNIT_SRC) $(SUPPORT_SRC) $(FUZZ_SRC) $(LIVE_SRC) $(BENCH_SRC) \
+    $(UNIT_SRC) $(SUPPORT_SRC) $(FUZZ_SRC) $(LIVE_HANDLER_SRC) $(LIVE_SRC) $(BENCH_SRC) \
     test/fuzz/replay_main.c)
 
 RESULTS := $(if $(LIB_SRC),lib/libtenon.a lib/libtenon.so) \
@@ -265,6 +268,11 @@ $(STAGE)/handlers/%.so: $(OUT)/test/examples/%.o
 	$(say)
 	$(Q)$(link) $(PLUGIN_LDFLAGS) -o $@ $< $(SSL_LIBS) $(LDFLAGS)
 
+$(STAGE)/handlers/%.so: $(OUT)/test/live/%.o
+	@mkdir -p $(@D)
+	$(say)
+	$(Q)$(link) $(PLUGIN_LDFLAGS) -o $@ $< $(LDFLAGS)
+
 ifneq ($(PRIV),$(STAGE))
 # By content, because another compiler's result may be younger than ours.
 .PHONY: force
@@ -327,7 +335,7 @@ export ASAN_OPTIONS UBSAN_OPTIONS TSAN_OPTIONS
 
 .PHONY: programs unit valgrind examples replay live elixir test bench
 # Everything that compiles, and nothing run.
-programs: all $(UNIT_BIN) $(EXAMPLE_BIN) $(REPLAY_BIN) $(LIVE_BIN) $(BENCH_BIN)
+programs: all live $(UNIT_BIN) $(EXAMPLE_BIN) $(REPLAY_BIN) $(BENCH_BIN)
 
 unit: $(UNIT_BIN)
 	@sh test/run-each $(UNIT_BIN)
@@ -345,11 +353,12 @@ examples: all $(EXAMPLE_BIN)
 replay: $(REPLAY_BIN)
 	@sh test/replay $(REPLAY_BIN)
 
-live: $(LIVE_BIN)
+live: $(LIVE_HANDLERS) $(LIVE_BIN)
 
 # What the ExUnit suite is to drive.
 SUBJECT = TENON_BIN=$(abspath $(PRIV)/bin/tenon) \
     TENON_DEMO_SO=$(abspath $(PRIV)/handlers/demo.so) \
+    TENON_LIVE_SO=$(abspath $(LIVE_HANDLERS)) \
     TENON_LIVE_DIR=$(if $(LIVE_BIN),$(abspath $(OUT)/test/live)) \
     TENON_SAN=$(filter-out none,$(SAN))
 # A sanitizer reports into a file: a test that kills the node would not see it.
@@ -360,6 +369,13 @@ elixir: all live
 	    UBSAN_OPTIONS=$(UBSAN_OPTIONS):log_path=$(REPORTS)/ubsan \
 	    TSAN_OPTIONS=$(TSAN_OPTIONS):log_path=$(REPORTS)/tsan sh test/elixir; \
 	    rc=$$?; ! cat $(REPORTS)/* 2>/dev/null && exit $$rc
+
+# The dispatcher's property test at length; SEED= repeats a run.
+.PHONY: dispatch-property
+RUNS ?= 10000
+dispatch-property: all live
+	@$(SUBJECT) TENON_DISPATCH_RUNS=$(RUNS) $(if $(SEED),TENON_DISPATCH_SEED=$(SEED)) \
+	    sh test/elixir test/tenon/dispatch_property_test.exs
 
 test: unit examples replay elixir
 
@@ -493,6 +509,7 @@ clean:
 help:
 	@echo 'all test check fuzz bench format install clean demo setup'
 	@echo 'unit examples replay valgrind elixir live programs (this variant)'
+	@echo 'dispatch-property RUNS= SEED= (this variant)'
 	@echo 'CC= CFLAGS= LDFLAGS= SAN=address,undefined|thread TN_HOSTILE=1'
 	@echo 'OTP="23 25 27 29"|host (check)  FUZZ_SECONDS= (fuzz)'
 	@echo 'PREFIX= DESTDIR= (install)  ERL_EI_INCLUDE_DIR= ERL_EI_LIBDIR='

@@ -21,11 +21,14 @@ defmodule TenonHarness.TenonNode do
   @doc "The handler library that the tests use."
   def demo_so, do: path("TENON_DEMO_SO", "../priv/handlers/demo.so")
 
+  @doc "The handler library with which tests make a node dispatch and register what they like."
+  def probe_so, do: path("TENON_LIVE_SO", "../priv/handlers/probe.so")
+
   @doc """
   Starts a node and waits until it is ready.
 
   Options: `:name` (a full name, or one without its host), `:long_names`, `:cookie`, `:hidden`, `:connect` (a list of nodes),
-  `:env`, `:load` (false for a node without `demo.so`), `:ticktime_s`,
+  `:env`, `:load` (false for a node without `demo.so`), `:probe` (true for one with `probe.so`), `:ticktime_s`,
   `:args` (further arguments of `tenon run`).
   """
   def start(opts \\ []) do
@@ -44,6 +47,7 @@ defmodule TenonHarness.TenonNode do
       if(opts[:ticktime_s], do: ["--ticktime", to_string(opts[:ticktime_s])], else: []) ++
       Enum.flat_map(Keyword.get(opts, :connect, []), &["--connect", to_string(&1)]) ++
       if(Keyword.get(opts, :load, true), do: ["--load", demo_so()], else: []) ++
+      if(opts[:probe], do: ["--load", probe_so()], else: []) ++
       Keyword.get(opts, :args, [])
   end
 

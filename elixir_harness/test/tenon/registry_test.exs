@@ -71,7 +71,8 @@ defmodule TenonHarness.RegistryTest do
     end
 
     @tag :tenon_only
-    test "may be junk without harm", %{raw: raw, me: me} = context do
+    test "may be junk without harm, which is logged",
+         %{tenon: tenon, raw: raw, me: me} = context do
       for junk <- [
             :junk,
             {:register_remote_services, {me, :no_map}},
@@ -89,6 +90,16 @@ defmodule TenonHarness.RegistryTest do
 
       to_registry(raw, {:register_remote_services, {me, %{still: A.Router}}})
       assert_calls(context, :still, A.Router)
+
+      # All but the one that asks to be introduced to a node that is not there.
+      dropped =
+        Wait.until("nine lines", fn ->
+          events = TenonNode.events(tenon, :x3m_registry_dropped)
+          if length(events) == 9, do: Enum.map(events, & &1["message"])
+        end)
+
+      assert "{:register_remote_services, {:#{me}, :no_map}}" in dropped
+      assert Enum.any?(dropped, &String.starts_with?(&1, "[:no_pair, {1, 2}, {:a, "))
     end
   end
 

@@ -18,8 +18,13 @@ lacks = [
 ]
 
 unless TenonNode.beam?() do
-  for path <- [TenonNode.executable(), TenonNode.demo_so()], not File.exists?(path) do
-    IO.puts(:stderr, "#{path} is missing: build Tenon first, or set TENON_BIN and TENON_DEMO_SO")
+  for path <- [TenonNode.executable(), TenonNode.demo_so(), TenonNode.probe_so()],
+      not File.exists?(path) do
+    IO.puts(
+      :stderr,
+      "#{path} is missing: run `make all live` first, or set TENON_BIN and the like"
+    )
+
     System.halt(1)
   end
 end

@@ -1,0 +1,442 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* A handler library for the ExUnit suite: the module :probe, by whose functions
+ * a test makes a node dispatch any message and register any services, and what
+ * those services do is told by each request. elixir_harness has the same as a
+ * BEAM module. */
+#include <pthread.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include <tenon.h>
+
+#define MODULE "probe"
+
+/* ---- the services ------------------------------------------------------ */
+
+/* Who brings `deny` among the assigns is refused with that term. */
+static void
+authorize(const tenon_message *message, tenon_builder *verdict, void *user)
+{
+    tenon_term reason;
+
+    (void)user;
+    if (tenon_map_get_atom(tenon_message_get(message, "assigns"), "deny",
+                           &reason) == TENON_OK) {
+        tenon_build_term(verdict, reason);
+    }
+}
+
+static void do_ok(tenon_call *call, tenon_term payload)
+{
+    tenon_reply_ok(call, "~t", payload);
+}
+
+static void do_error(tenon_call *call, tenon_term payload)
+{
+    tenon_reply_error(call, "~t", payload);
+}
+
+static void do_created(tenon_call *call, tenon_term payload)
+{
+    tenon_reply_created(call, "~t", payload);
+}
+
+static void do_response(tenon_call *call, tenon_term payload)
+{
+    tenon_reply_term(call, payload);
+}
+
+static void do_change(tenon_call *call, tenon_term payload)
+{
+    tenon_message *message = tenon_call_message(call);
+
+    if (tenon_message_assign(message, "probe", payload) == TENON_OK &&
+        tenon_message_add_event(message, tenon_call_request(call)) ==
+            TENON_OK) {
+        tenon_reply(call, ":ok");
+    }
+}
+
+static void do_raise(tenon_call *call, tenon_term payload)
+{
+    tenon_raise(call, "~t", payload);
+}
+
+static void do_throw(tenon_call *call, tenon_term payload)
+{
+    tenon_throw(call, "~t", payload);
+}
+
+static void do_exit(tenon_call *call, tenon_term payload)
+{
+    tenon_exit(call, "~t", payload);
+}
+
+static void do_nothing(tenon_call *call, tenon_term payload)
+{
+    (void)call;
+    (void)payload;
+}
+
+static const struct {
+    const char *name;
+    void (*fn)(tenon_call *call, tenon_term payload);
+} deeds[] = {
+    { "ok", do_ok },           { "error", do_error },
+    { "created", do_created }, { "response", do_response },
+    { "change", do_change },   { "raise", do_raise },
+    { "throw", do_throw },     { "exit", do_exit },
+    { "silent", do_nothing },
+};
+
+/* The request: {refusals, deed, payload}; a node that is a key of refusals
+ * asks for another one with that reason. */
+static void answer(tenon_call *call, void *user)
+{
+    tenon_term refusals, payload, reason;
+    tenon_atom deed;
+
+    (void)user;
+    if (!tenon_match(tenon_call_request(call), "{~t, ~a, ~t}", &refusals, &deed,
+                     &payload)) {
+        tenon_raise(call, ":badarg");
+        return;
+    }
+    if (tenon_map_get_atom(refusals, tenon_node_name(tenon_call_node(call)),
+                           &reason) == TENON_OK) {
+        tenon_reply_error(call, "{:try_another_node, ~t}", reason);
+        return;
+    }
+    for (size_t i = 0; i < sizeof deeds / sizeof *deeds; i++) {
+        if (strcmp(deed.text, deeds[i].name) == 0) {
+            deeds[i].fn(call, payload);
+            return;
+        }
+    }
+    tenon_raise(call, ":badarg");
+}
+
+/* ---- registering ------------------------------------------------------- */
+
+/* The routers made so far. */
+struct made {
+    struct made *next;
+    tenon_router *router;
+    char module[];
+};
+static struct {
+    pthread_mutex_t lock;
+    struct made *first;
+} routers = { PTHREAD_MUTEX_INITIALIZER, NULL };
+
+static tenon_router *make_router(tenon_node *node, const char *module)
+{
+    struct made *made = malloc(sizeof *made + strlen(module) + 1);
+
+    if (made == NULL) {
+        return NULL;
+    }
+    strcpy(made->module, module);
+    made->router = tenon_router_new(node, module);
+    if (made->router == NULL ||
+        tenon_router_authorize(made->router, authorize, NULL) != TENON_OK) {
+        free(made);
+        return NULL;
+    }
+    made->next = routers.first;
+    routers.first = made;
+    return made->router;
+}
+
+static tenon_router *router_of(tenon_node *node, const char *module)
+{
+    tenon_router *router = NULL;
+
+    pthread_mutex_lock(&routers.lock);
+    for (struct made *made = routers.first; made != NULL; made = made->next) {
+        if (strcmp(made->module, module) == 0) {
+            router = made->router;
+        }
+    }
+    if (router == NULL) {
+        router = make_router(node, module);
+    }
+    pthread_mutex_unlock(&routers.lock);
+    return router;
+}
+
+/* A binary's bytes as a C string. owned: free. NULL: it is none. */
+static char *text_of(tenon_term term)
+{
+    const void *bytes;
+    size_t len;
+
+    if (tenon_term_binary(term, &bytes, &len) != TENON_OK) {
+        return NULL;
+    }
+    char *text = malloc(len + 1);
+
+    if (text != NULL) {
+        memcpy(text, bytes, len);
+        text[len] = '\0';
+    }
+    return text;
+}
+
+static enum tenon_err add_service(tenon_router *router, tenon_term pair)
+{
+    tenon_term name, is_public;
+
+    if (!tenon_match(pair, "{~t, ~t}", &name, &is_public)) {
+        return TENON_E_BADTERM;
+    }
+    char *text = text_of(name);
+    enum tenon_err rc = TENON_E_BADTERM;
+
+    if (text != NULL) {
+        rc = tenon_term_is_atom(is_public, "true")
+                 ? tenon_service(router, text, answer, NULL)
+                 : tenon_servicep(router, text, answer, NULL);
+    }
+    free(text);
+    return rc;
+}
+
+/* register(router, [{service, is_public}]), the names as binaries of any
+ * bytes. Returns the codes: {:no_router | register's, [service's]}. */
+static void probe_register(tenon_call *call, void *user)
+{
+    char *module = text_of(tenon_call_arg(call, 0));
+    tenon_router *router =
+        module == NULL ? NULL : router_of(tenon_call_node(call), module);
+    tenon_builder *codes = tenon_builder_new();
+    tenon_term list, pair;
+    tenon_cursor at;
+
+    (void)user;
+    tenon_build_list(codes, tenon_term_count(tenon_call_arg(call, 1)));
+    tenon_cursor_init(&at, tenon_call_arg(call, 1));
+    while (tenon_cursor_next(&at, &pair)) {
+        tenon_build_atom(codes, tenon_err_name(add_service(router, pair)));
+    }
+    tenon_build_nil(codes);
+    if (tenon_builder_term(codes, &list) == TENON_OK) {
+        tenon_reply(call, "{~a, ~t}",
+                    router == NULL
+                        ? "no_router"
+                        : tenon_err_name(tenon_register_services(router)),
+                    list);
+    } else {
+        tenon_raise(call, ":badarg");
+    }
+    tenon_builder_free(codes);
+    free(module);
+}
+
+/* Appends to a map, for each of the atoms, who offers that service. */
+static void
+build_providers(tenon_builder *out, tenon_term all, tenon_term asked)
+{
+    tenon_cursor at;
+    tenon_term service, offers;
+    tenon_atom name;
+
+    tenon_build_map(out, tenon_term_count(asked));
+    tenon_cursor_init(&at, asked);
+    while (tenon_cursor_next(&at, &service)) {
+        tenon_build_term(out, service);
+        if (tenon_term_atom(service, &name) == TENON_OK &&
+            tenon_map_get_atom(all, name.text, &offers) == TENON_OK) {
+            tenon_build_term(out, offers);
+        } else {
+            tenon_build_nil(out);
+        }
+    }
+}
+
+/* providers([service]): a map of each to [{node, router}]. */
+static void probe_providers(tenon_call *call, void *user)
+{
+    tenon_builder *all = tenon_builder_new(), *out = tenon_builder_new();
+    tenon_term services, providers;
+
+    (void)user;
+    if (tenon_services(tenon_call_node(call), all) == TENON_OK &&
+        tenon_builder_term(all, &services) == TENON_OK) {
+        build_providers(out, services, tenon_call_arg(call, 0));
+    }
+    if (tenon_builder_term(out, &providers) == TENON_OK) {
+        tenon_reply_term(call, providers);
+    } else {
+        tenon_raise(call, ":badarg");
+    }
+    tenon_builder_free(out);
+    tenon_builder_free(all);
+}
+
+/* ---- calling ----------------------------------------------------------- */
+
+/* default, infinity, or milliseconds. */
+static bool read_timeout(tenon_term term, uint32_t *timeout_ms)
+{
+    uint64_t ms;
+
+    if (tenon_term_is_atom(term, "default")) {
+        *timeout_ms = 0;
+    } else if (tenon_term_is_atom(term, "infinity")) {
+        *timeout_ms = TENON_NO_TIMEOUT;
+    } else if (tenon_term_uint64(term, &ms) == TENON_OK &&
+               ms < TENON_NO_TIMEOUT) {
+        *timeout_ms = (uint32_t)ms;
+    } else {
+        return false;
+    }
+    return true;
+}
+
+/* The two arguments of what follows: message and timeout. NULL: the call has
+ * failed. */
+static tenon_message *read_order(tenon_call *call, uint32_t *timeout_ms)
+{
+    tenon_message *message = NULL;
+
+    if (read_timeout(tenon_call_arg(call, 1), timeout_ms)) {
+        message = tenon_message_from_term(tenon_call_node(call),
+                                          tenon_call_arg(call, 0), NULL);
+    }
+    if (message == NULL) {
+        tenon_raise(call, ":badarg");
+    }
+    return message;
+}
+
+/* Returns the reply, or how it failed. reply: taken. */
+static void
+give_reply(tenon_call *call, enum tenon_err rc, tenon_message *reply)
+{
+    if (rc == TENON_OK) {
+        tenon_reply_term(call, tenon_message_term(reply));
+    } else {
+        tenon_reply_error(call, "~a", tenon_err_name(rc));
+    }
+    tenon_message_free(reply);
+}
+
+static void probe_dispatch(tenon_call *call, void *user)
+{
+    uint32_t timeout_ms = 0;
+    tenon_message *reply = NULL, *message = read_order(call, &timeout_ms);
+
+    (void)user;
+    if (message != NULL) {
+        enum tenon_err rc = tenon_dispatch(tenon_call_node(call), message,
+                                           timeout_ms, &reply, NULL);
+
+        give_reply(call, rc, reply);
+        tenon_message_free(message);
+    }
+}
+
+static void probe_validate(tenon_call *call, void *user)
+{
+    uint32_t timeout_ms = 0;
+    tenon_message *reply = NULL, *message = read_order(call, &timeout_ms);
+
+    (void)user;
+    if (message != NULL) {
+        enum tenon_err rc = tenon_validate(tenon_call_node(call), message,
+                                           timeout_ms, &reply, NULL);
+
+        give_reply(call, rc, reply);
+        tenon_message_free(message);
+    }
+}
+
+static void on_reply(void *user, enum tenon_err code, tenon_message *reply)
+{
+    give_reply(user, code, reply);
+    tenon_call_release(user);
+}
+
+static void probe_dispatch_async(tenon_call *call, void *user)
+{
+    uint32_t timeout_ms = 0;
+    tenon_message *message = read_order(call, &timeout_ms);
+    tenon_call *kept = message == NULL ? NULL : tenon_call_keep(call);
+
+    (void)user;
+    if (kept != NULL) {
+        enum tenon_err rc = tenon_dispatch_async(tenon_call_node(call), message,
+                                                 timeout_ms, on_reply, kept);
+
+        if (rc != TENON_OK) {
+            on_reply(kept, rc, NULL);
+        }
+    }
+    tenon_message_free(message);
+}
+
+static void probe_authorized(tenon_call *call, void *user)
+{
+    uint32_t timeout_ms = 0;
+    tenon_value *answered = NULL;
+    tenon_message *message = read_order(call, &timeout_ms);
+
+    (void)user;
+    if (message == NULL) {
+        return;
+    }
+    enum tenon_err rc = tenon_authorized(tenon_call_node(call), message,
+                                         timeout_ms, &answered, NULL);
+
+    if (rc == TENON_OK) {
+        tenon_reply_term(call, tenon_value_term(answered));
+    } else {
+        tenon_reply_error(call, "~a", tenon_err_name(rc));
+    }
+    tenon_value_free(answered);
+    tenon_message_free(message);
+}
+
+/* ---- the library ------------------------------------------------------- */
+
+static const struct {
+    const char *name;
+    unsigned arity;
+    tenon_function_fn fn;
+} functions[] = {
+    { "register", 2, probe_register },
+    { "providers", 1, probe_providers },
+    { "dispatch", 2, probe_dispatch },
+    { "dispatch_async", 2, probe_dispatch_async },
+    { "validate", 2, probe_validate },
+    { "authorized", 2, probe_authorized },
+};
+
+static enum tenon_err load(tenon_node *node, void **state, tenon_error *err)
+{
+    enum tenon_err rc = TENON_OK;
+
+    (void)state;
+    (void)err;
+    for (size_t i = 0; i < sizeof functions / sizeof *functions; i++) {
+        if (rc == TENON_OK) {
+            rc = tenon_function(node, MODULE, functions[i].name,
+                                functions[i].arity, functions[i].fn, NULL, 0);
+        }
+    }
+    return rc;
+}
+
+static void unload(void *state)
+{
+    (void)state;
+    while (routers.first != NULL) {
+        struct made *made = routers.first;
+
+        routers.first = made->next;
+        free(made);
+    }
+}
+
+TENON_HANDLERS = { TENON_HANDLERS_ABI, "probe", load, unload };
