@@ -7,6 +7,7 @@
 #include <tenon/api.h>
 #include <tenon/error.h>
 #include <tenon/handlers.h>
+#include <tenon/io.h>
 #include <tenon/node.h>
 #include <tenon/process.h>
 #include <tenon/rpc.h>

@@ -64,6 +64,13 @@ enum tenon_err tenon_call_from(const tenon_call *call, tenon_pid *from)
     return tenon_term_pid(call->from, from);
 }
 
+void tenon_call_group_leader(const tenon_call *call, tenon_pid *leader)
+{
+    if (tenon_term_pid(call->group_leader, leader) != TENON_OK) {
+        tenon_process_pid(call->node->group_leader, leader);
+    }
+}
+
 tenon_node *tenon_call_node(const tenon_call *call)
 {
     return call->node;
@@ -80,7 +87,7 @@ tenon_call *tenon_call_keep(tenon_call *call)
         return NULL;
     }
     size_t bytes = call->request.len + call->from.len + call->tag.len +
-                   call->module.len + call->name.len;
+                   call->module.len + call->name.len + call->group_leader.len;
     tenon_call *kept = malloc(sizeof(*kept) + bytes);
     if (kept == NULL) {
         return NULL;
@@ -93,6 +100,7 @@ tenon_call *tenon_call_keep(tenon_call *call)
     kept->tag = tn_term_copy_to(&to, call->tag);
     kept->module = tn_term_copy_to(&to, call->module);
     kept->name = tn_term_copy_to(&to, call->name);
+    kept->group_leader = tn_term_copy_to(&to, call->group_leader);
     tenon_process_keep(kept->self);
     call->moved = true;
     call->extra = NULL;

@@ -42,7 +42,8 @@ struct tenon_call {
     tenon_term tag;    /* what the kind needs to answer: a tag, a reference */
     tenon_term module; /* functions: atoms, for stacks */
     tenon_term name;
-    void *extra; /* of the kind; taken by the kept call */
+    tenon_term group_leader; /* a pid; otherwise the node's own counts */
+    void *extra;             /* of the kind; taken by the kept call */
     atomic_bool answered;
     bool moved; /* kept: this object answers no more */
 };

@@ -29,7 +29,8 @@ struct tn_run {
     tenon_term module; /* atoms, and the argument list: of the target */
     tenon_term name;
     tenon_term args;
-    tenon_term tag; /* for ops: the result reference of erpc */
+    tenon_term tag;          /* for ops: the result reference of erpc */
+    tenon_term group_leader; /* a pid, or the null view: the node's own */
     const struct tn_call_ops *ops;
 };
 

@@ -254,6 +254,7 @@ void tn_requests_on_message(tenon_node *node, tenon_term message)
     tenon_term first;
     tenon_term second;
     tenon_term ref;
+    tenon_term reply;
     if (tenon_term_type(message) != TENON_TYPE_TUPLE ||
         tenon_tuple_get(message, 0, &first) != TENON_OK ||
         tenon_tuple_get(message, 1, &second) != TENON_OK) {
@@ -262,6 +263,9 @@ void tn_requests_on_message(tenon_node *node, tenon_term message)
     size_t arity = tenon_term_count(message);
     if (arity == 2 && ref_of_tag(first, &ref)) {
         end_by_ref(node, ref, TN_END_REPLY, second);
+    } else if (arity == 3 && tenon_term_is_atom(first, "io_reply") &&
+               tenon_tuple_get(message, 2, &reply) == TENON_OK) {
+        end_by_ref(node, second, TN_END_REPLY, reply);
     } else if (arity == 5 && tenon_term_is_atom(first, "DOWN")) {
         tenon_term reason;
         if (tenon_tuple_get(message, 4, &reason) == TENON_OK) {
@@ -319,6 +323,25 @@ static enum tenon_err enter_locked(struct tn_request *request,
         LIST_INSERT_HEAD(&peer->requests, request, of_peer);
     }
     return TENON_OK;
+}
+
+/* Appends what is sent to whom is asked. */
+typedef void (*build_fn)(tenon_builder *out,
+                         const tenon_node *node,
+                         tenon_term ref,
+                         tenon_term request);
+
+/* {io_request, client, ref, request} */
+static void build_io_request(tenon_builder *out,
+                             const tenon_node *node,
+                             tenon_term ref,
+                             tenon_term request)
+{
+    tenon_build_tuple(out, 4);
+    tenon_build_atom(out, "io_request");
+    tenon_build_term(out, node->client->pid);
+    tenon_build_term(out, ref);
+    tenon_build_term(out, request);
 }
 
 /* {'$gen_call', {client, [alias | ref]}, request} */
@@ -411,6 +434,7 @@ explain(tenon_error *err, enum tenon_err code, const char *what, const char *on)
 }
 
 static enum tenon_err send_call(struct tn_request *request,
+                                build_fn build,
                                 const char *on,
                                 tenon_term term,
                                 uint32_t timeout_ms)
@@ -420,7 +444,7 @@ static enum tenon_err send_call(struct tn_request *request,
     tenon_term call;
     bool wake = false;
     tn_builder_init(&out, TENON_TERM_MAX_BYTES);
-    build_gen_call(&out, node, request->ref, term);
+    build(&out, node, request->ref, term);
     enum tenon_err rc = tenon_builder_term(&out, &call);
     if (rc == TENON_OK) {
         tenon_term to = tenon_value_term(request->monitored);
@@ -449,13 +473,14 @@ static void request_free(struct tn_request *request)
     }
 }
 
-enum tenon_err tn_request_server(tenon_node *node,
-                                 const tenon_dest *to,
-                                 tenon_term term,
-                                 uint32_t timeout_ms,
-                                 tn_request_fn fn,
-                                 void *user,
-                                 tenon_error *err)
+static enum tenon_err ask_process(tenon_node *node,
+                                  build_fn build,
+                                  const tenon_dest *to,
+                                  tenon_term term,
+                                  uint32_t timeout_ms,
+                                  tn_request_fn fn,
+                                  void *user,
+                                  tenon_error *err)
 {
     const char *on = to->pid != NULL ? to->pid->node : to->node;
     const char *name = to->name != NULL ? to->name : "a process";
@@ -473,12 +498,36 @@ enum tenon_err tn_request_server(tenon_node *node,
                                  : tenon_value_format("~a", to->name);
         rc = request->monitored == NULL
                  ? TENON_E_INVAL
-                 : send_call(request, on, term, timeout_ms);
+                 : send_call(request, build, on, term, timeout_ms);
     }
     if (rc != TENON_OK) {
         request_free(request);
     }
     return explain(err, rc, name, on == NULL ? node->name.full : on);
+}
+
+enum tenon_err tn_request_server(tenon_node *node,
+                                 const tenon_dest *to,
+                                 tenon_term term,
+                                 uint32_t timeout_ms,
+                                 tn_request_fn fn,
+                                 void *user,
+                                 tenon_error *err)
+{
+    return ask_process(node, build_gen_call, to, term, timeout_ms, fn, user,
+                       err);
+}
+
+enum tenon_err tn_request_io(tenon_node *node,
+                             const tenon_dest *to,
+                             tenon_term term,
+                             uint32_t timeout_ms,
+                             tn_request_fn fn,
+                             void *user,
+                             tenon_error *err)
+{
+    return ask_process(node, build_io_request, to, term, timeout_ms, fn, user,
+                       err);
 }
 
 /* ---- spawns ------------------------------------------------------------ */

@@ -64,6 +64,16 @@ TENON_CHECK enum tenon_err tn_request_server(tenon_node *node,
                                              void *user,
                                              tenon_error *err);
 
+/* The same by the IO protocol: monitors a group leader, sends {io_request,
+ * client, ref, request}; REPLY is what came in {io_reply, ref, reply}. */
+TENON_CHECK enum tenon_err tn_request_io(tenon_node *node,
+                                         const tenon_dest *to,
+                                         tenon_term request,
+                                         uint32_t timeout_ms,
+                                         tn_request_fn fn,
+                                         void *user,
+                                         tenon_error *err);
+
 /* Spawns a function on another node with a monitor: SPAWN_REQUEST {module,
  * name, arity} with args. The end is DOWN with the exit reason of the process,
  * REFUSED, NODEDOWN, TIMEOUT (the monitor is then taken back) or STOPPED.
@@ -92,7 +102,8 @@ bool tn_requests_on_signal(tenon_node *node,
                            tn_conn *conn,
                            const struct tn_signal *signal);
 
-/* A message that came to the client process: {tag, reply} or {'DOWN', ...} of
+/* A message that came to the client process: {tag, reply}, {io_reply, ref,
+ * reply} or {'DOWN', ...} of
  * a local monitor. Anything else, and what comes late, is dropped. Threads:
  * any, without the lock. */
 void tn_requests_on_message(tenon_node *node, tenon_term message);

@@ -36,6 +36,7 @@ execute(tenon_process *self, const struct tn_run *run, struct spawned *spawned)
     call.module = run->module;
     call.name = run->name;
     call.from = spawned->from;
+    call.group_leader = spawned->run.group_leader;
     call.extra = spawned->extra;
     spawned->extra = NULL;
     if (run->target.fn == NULL) {
@@ -78,7 +79,8 @@ static const struct tn_process_class spawned_class = {
 static struct spawned *
 spawned_new(const struct tn_run *run, tn_entry_fn entry, tenon_term from)
 {
-    size_t bytes = run->module.len + run->name.len + run->tag.len + from.len;
+    size_t bytes = run->module.len + run->name.len + run->tag.len +
+                   run->group_leader.len + from.len;
     struct spawned *spawned = calloc(1, sizeof(*spawned) + bytes);
     if (spawned == NULL) {
         return NULL;
@@ -89,6 +91,7 @@ spawned_new(const struct tn_run *run, tn_entry_fn entry, tenon_term from)
     spawned->run.module = tn_term_copy_to(&to, run->module);
     spawned->run.name = tn_term_copy_to(&to, run->name);
     spawned->run.tag = tn_term_copy_to(&to, run->tag);
+    spawned->run.group_leader = tn_term_copy_to(&to, run->group_leader);
     spawned->from = tn_term_copy_to(&to, from);
     spawned->entry = entry;
     return spawned;
@@ -298,7 +301,11 @@ static bool introduce_locked(tenon_process *process,
 static struct spawned *
 prepare(tenon_node *node, const struct tn_signal *request, bool *run_inline)
 {
-    struct tn_run run = { .args = request->payload, .ops = &tn_spawn_ops };
+    struct tn_run run = {
+        .args = request->payload,
+        .ops = &tn_spawn_ops,
+        .group_leader = request->group_leader,
+    };
     if (tenon_tuple_get(request->mfa, 0, &run.module) != TENON_OK ||
         tenon_tuple_get(request->mfa, 1, &run.name) != TENON_OK) {
         return NULL;

@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* The IO protocol's server side, for output only. */
+/* The IO protocol's server side: output, and an input that is at its end. */
 #include "otp/io.h"
 
 #include <errno.h>
@@ -35,6 +35,14 @@ static void write_out(const struct tn_buf *text)
     }
 }
 
+/* Of a request of that many elements; those without an encoding are older. */
+static enum tenon_io_encoding encoding_of(const tenon_term *part, size_t arity)
+{
+    bool is_old = arity == 2 || arity == 4;
+    return is_old || tenon_term_is_atom(part[1], "latin1") ? TENON_IO_LATIN1
+                                                           : TENON_IO_UNICODE;
+}
+
 /* {put_chars, encoding, chars} or {put_chars, encoding, module, function,
  * args}; the forms without encoding are Latin-1's and older. */
 static enum tenon_err put_chars(tenon_term request)
@@ -48,7 +56,7 @@ static enum tenon_err put_chars(tenon_term request)
     }
     tn_buf_init(&text, TN_IO_TEXT_MAX_BYTES);
     if (arity <= 3) {
-        rc = tn_io_text(&text, part[arity - 1]);
+        rc = tn_io_text(&text, encoding_of(part, arity), part[arity - 1]);
     } else if (tenon_term_is_atom(part[arity - 3], "io_lib") &&
                tenon_term_is_atom(part[arity - 2], "format")) {
         tenon_term call[2];
@@ -83,7 +91,28 @@ static const char *answer_all(tenon_term requests)
     return result;
 }
 
-/* The reply as a pattern: :ok, a list of options, or {:error, reason}. */
+/* What is answered to requests of which only the kind counts. */
+static const char *answer_verb(tenon_term verb)
+{
+    static const struct {
+        const char *verb, *answer;
+    } answers[] = {
+        { "get_line", ":eof" },
+        { "get_chars", ":eof" },
+        { "get_until", ":eof" },
+        { "get_password", "{:error, :enotsup}" },
+        { "get_geometry", "{:error, :enotsup}" },
+        { "setopts", "{:error, :enotsup}" },
+    };
+    for (size_t i = 0; i < sizeof answers / sizeof answers[0]; i++) {
+        if (tenon_term_is_atom(verb, answers[i].verb)) {
+            return answers[i].answer;
+        }
+    }
+    return "{:error, :request}";
+}
+
+/* The reply as a pattern: :ok, :eof, a list of options, or {:error, reason}. */
 static const char *answer(tenon_term request)
 {
     tenon_term verb;
@@ -99,16 +128,7 @@ static const char *answer(tenon_term request)
     if (tenon_match(request, "{:requests, ~t}", &verb)) {
         return answer_all(verb);
     }
-    static const char *const unsupported[] = {
-        "setopts",   "get_geometry", "get_line",
-        "get_chars", "get_until",    "get_password",
-    };
-    for (size_t i = 0; i < sizeof unsupported / sizeof unsupported[0]; i++) {
-        if (tenon_term_is_atom(verb, unsupported[i])) {
-            return "{:error, :enotsup}";
-        }
-    }
-    return "{:error, :request}";
+    return answer_verb(verb);
 }
 
 static void on_message(tenon_process *self, void *state, tenon_term message)
@@ -154,7 +174,19 @@ static enum tenon_err put_codepoint(struct tn_buf *out, tenon_term term)
     return len == 0 ? TENON_E_TERM_TYPE : tn_buf_append(out, bytes, len);
 }
 
-static enum tenon_err put_leaf(struct tn_buf *out, tenon_term term)
+static enum tenon_err
+put_latin1(struct tn_buf *out, const uint8_t *bytes, size_t len)
+{
+    enum tenon_err rc = TENON_OK;
+    for (size_t i = 0; i < len && rc == TENON_OK; i++) {
+        uint8_t utf8[4];
+        rc = tn_buf_append(out, utf8, tn_utf8_put(bytes[i], utf8));
+    }
+    return rc;
+}
+
+static enum tenon_err
+put_leaf(struct tn_buf *out, enum tenon_io_encoding encoding, tenon_term term)
 {
     const void *bytes;
     size_t len;
@@ -164,20 +196,26 @@ static enum tenon_err put_leaf(struct tn_buf *out, tenon_term term)
     if (tenon_term_binary(term, &bytes, &len) != TENON_OK) {
         return TENON_E_TERM_TYPE;
     }
-    return tn_buf_append(out, bytes, len);
+    if (encoding == TENON_IO_LATIN1) {
+        return put_latin1(out, bytes, len);
+    }
+    return tn_utf8_valid(bytes, len, NULL) ? tn_buf_append(out, bytes, len)
+                                           : TENON_E_TERM_TYPE;
 }
 
 /* Nested lists; a term is no deeper than TENON_TERM_MAX_DEPTH. */
-enum tenon_err tn_io_text(struct tn_buf *out, tenon_term chardata)
+enum tenon_err tn_io_text(struct tn_buf *out,
+                          enum tenon_io_encoding encoding,
+                          tenon_term chardata)
 {
     tenon_cursor at;
     tenon_term element;
     if (tenon_term_type(chardata) != TENON_TYPE_LIST) {
-        return put_leaf(out, chardata);
+        return put_leaf(out, encoding, chardata);
     }
     tenon_cursor_init(&at, chardata);
     while (tenon_cursor_next(&at, &element)) {
-        enum tenon_err rc = tn_io_text(out, element);
+        enum tenon_err rc = tn_io_text(out, encoding, element);
         if (rc != TENON_OK) {
             return rc;
         }
@@ -186,7 +224,8 @@ enum tenon_err tn_io_text(struct tn_buf *out, tenon_term chardata)
         tenon_term_type(element) == TENON_TYPE_LIST) {
         return TENON_OK;
     }
-    return put_leaf(out, element); /* an improper list may end in a binary */
+    return put_leaf(out, encoding,
+                    element); /* an improper list may end in a binary */
 }
 
 static enum tenon_err put_printed(struct tn_buf *out, tenon_term term)
@@ -213,7 +252,7 @@ put_control(struct tn_buf *out, uint8_t control, tenon_term arg)
         if (tenon_term_atom(arg, &atom) == TENON_OK) {
             return put_printed(out, arg);
         }
-        return tn_io_text(out, arg);
+        return tn_io_text(out, TENON_IO_UNICODE, arg);
     case 'p':
     case 'w':
     case 'a':
@@ -287,7 +326,7 @@ tn_io_format(struct tn_buf *out, tenon_term format, tenon_term args)
     tn_buf_init(&text, TN_IO_TEXT_MAX_BYTES);
     enum tenon_err rc = tenon_term_atom(format, &atom) == TENON_OK
                             ? tn_buf_append(&text, atom.text, strlen(atom.text))
-                            : tn_io_text(&text, format);
+                            : tn_io_text(&text, TENON_IO_UNICODE, format);
     if (rc == TENON_OK) {
         rc = expand(out, &text, args);
     }

@@ -1,9 +1,10 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* The group leader of what this node spawns elsewhere: output of those
- * processes goes to this program's standard output. Reads nothing. */
+ * processes goes to this program's standard output; there is no input. */
 #ifndef TN_OTP_IO_H
 #define TN_OTP_IO_H
 
+#include <tenon/io.h>
 #include <tenon/node.h>
 
 #include "base/buf.h"
@@ -15,9 +16,12 @@
  * Errors: LIMIT, NOMEM. */
 TENON_CHECK enum tenon_err tn_io_start(tenon_node *node, tenon_error *err);
 
-/* Appends the text of chardata: binaries of UTF-8, code points, and lists of
- * those. Errors: TERM_TYPE (something else is in it), LIMIT, NOMEM. */
-TENON_CHECK enum tenon_err tn_io_text(struct tn_buf *out, tenon_term chardata);
+/* Appends the text of chardata as UTF-8: binaries in the encoding, code points,
+ * and lists of those. Errors: TERM_TYPE (something else is in it, or bytes that
+ * are not of the encoding), LIMIT, NOMEM. */
+TENON_CHECK enum tenon_err tn_io_text(struct tn_buf *out,
+                                      enum tenon_io_encoding encoding,
+                                      tenon_term chardata);
 
 /* Appends the text of io_lib:format(format, args): ~s ~p ~w ~a ~c ~b and their
  * t forms, ~n and ~~, with fields and padding passed over; terms are printed

@@ -81,6 +81,7 @@ struct asker {
     const struct tn_call_ops *ops;
     tenon_term from;
     tenon_term tag;
+    tenon_term group_leader;
 };
 
 /* mfa: module, name, arguments; any terms. */
@@ -94,6 +95,7 @@ static void start_run(tenon_process *self,
         .name = mfa[1],
         .args = mfa[2],
         .tag = asker->tag,
+        .group_leader = asker->group_leader,
         .ops = asker->ops,
     };
     tn_run_resolve(node, &run);
@@ -130,7 +132,7 @@ static void on_call(tenon_process *self, const struct tn_gen *gen)
      * wanted here. */
     if (is_run_request(gen->request, "call", part) ||
         is_run_request(gen->request, "block_call", part)) {
-        struct asker asker = { &rex_ops, gen->from, gen->tag };
+        struct asker asker = { &rex_ops, gen->from, gen->tag, part[4] };
         start_run(self, &asker, &part[1]);
     }
 }
@@ -139,7 +141,7 @@ static void on_cast(tenon_process *self, tenon_term request)
 {
     tenon_term part[5];
     if (is_run_request(request, "cast", part)) {
-        struct asker nobody = { .ops = &tn_spawn_ops };
+        struct asker nobody = { .ops = &tn_spawn_ops, .group_leader = part[4] };
         start_run(self, &nobody, &part[1]);
     }
 }
@@ -218,7 +220,7 @@ static void on_plain(tenon_process *self, tenon_term from, tenon_term request)
     if (tenon_term_is_atom(request, "features_request")) {
         on_features_request(self, from);
     } else if (is_run_request(request, "call", part)) {
-        struct asker asker = { &rex_ops, from, tn_atom_rex };
+        struct asker asker = { &rex_ops, from, tn_atom_rex, part[4] };
         start_run(self, &asker, &part[1]);
     } else if (!tn_tuple_views(request, part, 3)) {
         return;
@@ -253,7 +255,7 @@ local_on_message(tenon_process *self, void *state, tenon_term message)
     struct tn_gen gen = tn_gen_parse(message);
     tenon_term part[4];
     if (gen.kind == TN_GEN_CALL && tn_list_views(gen.request, part, 4)) {
-        struct asker asker = { &local_ops, gen.from, gen.tag };
+        struct asker asker = { &local_ops, gen.from, gen.tag, { NULL, 0 } };
         start_run(self, &asker, &part[1]);
     }
 }

@@ -73,6 +73,11 @@ TENON_API tenon_term tenon_call_arg(const tenon_call *call, size_t index);
 /* Who asks; for a service: its reply_to. Errors: TERM_TYPE. */
 TENON_API TENON_CHECK enum tenon_err tenon_call_from(const tenon_call *call,
                                                      tenon_pid *from);
+/* The group leader of the call, where its output belongs and its input comes
+ * from (see io.h): of a function that a peer runs, the one that came with the
+ * request, for example the iex session of who called; else the node's own. */
+TENON_API void tenon_call_group_leader(const tenon_call *call,
+                                       tenon_pid *leader);
 TENON_API tenon_node *tenon_call_node(const tenon_call *call);
 /* The process that runs the handler. Borrowed as the request is. */
 TENON_API tenon_process *tenon_call_self(const tenon_call *call);

@@ -222,6 +222,74 @@ static void demo_throw(tenon_call *call, void *user)
     tenon_throw(call, "~t", tenon_call_arg(call, 0));
 }
 
+/* The group leader of whoever runs the function: an iex session, say. */
+static tenon_dest leader_of(tenon_call *call, tenon_pid *pid)
+{
+    tenon_call_group_leader(call, pid);
+    return (tenon_dest){ .pid = pid };
+}
+
+static void reply_io_failure(tenon_call *call, enum tenon_err code)
+{
+    if (code == TENON_E_NOPROC || code == TENON_E_NODEDOWN) {
+        tenon_reply(call, "{:error, :terminated}"); /* as the module io */
+    } else {
+        tenon_reply_error(call, "~s", tenon_err_text(code));
+    }
+}
+
+static void demo_write(tenon_call *call, void *user)
+{
+    tenon_pid pid;
+    const tenon_dest leader = leader_of(call, &pid);
+    const void *text;
+    size_t len;
+
+    (void)user;
+    if (tenon_term_binary(tenon_call_arg(call, 0), &text, &len) != TENON_OK) {
+        tenon_raise(call, ":badarg");
+        return;
+    }
+    enum tenon_err rc = tenon_io_put_chars(
+        tenon_call_node(call), &leader, TENON_IO_UNICODE, text, len, 0, NULL);
+
+    if (rc == TENON_OK) {
+        tenon_reply(call, ":ok");
+    } else {
+        reply_io_failure(call, rc);
+    }
+}
+
+static void demo_gets(tenon_call *call, void *user)
+{
+    tenon_pid pid;
+    const tenon_dest leader = leader_of(call, &pid);
+    tenon_value *line = NULL;
+    const char *prompt;
+    size_t len;
+    char text[80];
+
+    (void)user;
+    if (!tenon_match(tenon_call_arg(call, 0), "~s", &prompt, &len) ||
+        len >= sizeof text) {
+        tenon_raise(call, ":badarg");
+        return;
+    }
+    memcpy(text, prompt, len);
+    text[len] = '\0';
+    enum tenon_err rc = tenon_io_get_line(tenon_call_node(call), &leader, text,
+                                          TENON_NO_TIMEOUT, &line, NULL);
+
+    if (rc == TENON_OK) {
+        tenon_reply_term(call, tenon_value_term(line));
+    } else if (rc == TENON_E_NOTSUP) {
+        tenon_reply_error(call, "~t", tenon_value_term(line));
+    } else {
+        reply_io_failure(call, rc);
+    }
+    tenon_value_free(line);
+}
+
 static const struct {
     const char *name;
     unsigned arity;
@@ -236,6 +304,8 @@ static const struct {
     { "sleep", 1, demo_sleep, 0 },
     { "sum", 1, demo_sum, 0 },
     { "sha256", 1, demo_sha256, 0 },
+    { "write", 1, demo_write, 0 },
+    { "gets", 1, demo_gets, 0 },
 };
 
 static enum tenon_err add_functions(tenon_node *node)

@@ -18,6 +18,14 @@ defmodule :demo do
   def throw(value), do: :erlang.throw(value)
   def whoami, do: node()
   def offer_late, do: Demo.LateRouter.register_services()
+
+  def write(text) do
+    IO.write(text)
+  rescue
+    ErlangError -> {:error, :terminated}
+  end
+
+  def gets(prompt), do: IO.gets(prompt)
 end
 
 defmodule TenonHarness.EchoServer do

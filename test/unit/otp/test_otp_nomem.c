@@ -8,6 +8,7 @@
 
 #include <cmocka.h>
 
+#include "otp/io.h"
 #include "own_node.h"
 #include "unit/support/nomem.h"
 
@@ -37,6 +38,7 @@ static int start(void **state)
     tenon_node *node = own_node_start();
     OK(tenon_function(node, "m", "echo", 1, give_back, NULL, 0));
     OK(tenon_function(node, "m", "raise", 1, raise_it, NULL, TENON_INLINE));
+    OK(tn_io_start(node, NULL));
     *state = node;
     return 0;
 }
@@ -142,6 +144,31 @@ static void write_to_rex(void *user)
     tenon_process_release(box);
 }
 
+static void write_and_read(void *user)
+{
+    tenon_node *node = user;
+    tenon_value *line = NULL;
+    tenon_pid leader;
+    tenon_process_pid(node->group_leader, &leader);
+    const tenon_dest to = { .pid = &leader };
+    enum tenon_err rc =
+        tenon_io_put_chars(node, &to, TENON_IO_LATIN1, "", 0, SHORT_MS, NULL);
+    if (only_slow(rc)) {
+        rc = tenon_io_put_chars(node, &to, TENON_IO_LATIN1, "", 0, DEADLINE_MS,
+                                NULL);
+    }
+    is_expected(rc, TENON_OK);
+    is_expected(tenon_io_put_chars_async(node, &to, TENON_IO_UNICODE, "", 0, 0,
+                                         NULL, NULL),
+                TENON_OK);
+    rc = tenon_io_get_line(node, &to, "", SHORT_MS, &line, NULL);
+    if (only_slow(rc)) {
+        rc = tenon_io_get_line(node, &to, "", DEADLINE_MS, &line, NULL);
+    }
+    is_expected(rc, TENON_OK);
+    tenon_value_free(line);
+}
+
 static void works_after_every_failure(void **state, nomem_scenario scenario)
 {
     tenon_value *value = NULL;
@@ -166,12 +193,18 @@ static void rex_survives_any_failed_allocation(void **state)
     works_after_every_failure(state, write_to_rex);
 }
 
+static void io_survives_any_failed_allocation(void **state)
+{
+    works_after_every_failure(state, write_and_read);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(functions_survive_any_failed_allocation),
         cmocka_unit_test(servers_survive_any_failed_allocation),
         cmocka_unit_test(rex_survives_any_failed_allocation),
+        cmocka_unit_test(io_survives_any_failed_allocation),
     };
     return cmocka_run_group_tests_name("otp/nomem", tests, start, stop);
 }
