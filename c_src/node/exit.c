@@ -51,6 +51,8 @@ void tn_exit_signal_locked(tenon_process *process,
 {
     if (tenon_term_is_atom(reason, "kill")) {
         tn_process_doom_locked(process, tn_atom_killed);
+    } else if (!process->trap_exit && tenon_term_equal(from, process->pid)) {
+        tn_process_doom_locked(process, reason);
     } else {
         tn_exit_from_link_locked(process, from, reason, wake);
     }

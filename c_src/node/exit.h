@@ -16,7 +16,7 @@ void tn_exit_from_link_locked(tenon_process *process,
                               bool *wake);
 
 /* exit(pid, reason): as above, but `kill` cannot be trapped and ends with
- * `killed`. */
+ * `killed`, and `normal` ends a process that sends it to itself. */
 void tn_exit_signal_locked(tenon_process *process,
                            tenon_term from,
                            tenon_term reason,

@@ -77,20 +77,59 @@ static void message_free(struct tn_processes *all, struct tn_message *message)
     free(message);
 }
 
+static bool is_wanted(const tenon_process *process, tenon_term message)
+{
+    return !process->only_urgent ||
+           (process->class->is_urgent != NULL &&
+            process->class->is_urgent(process->state, message));
+}
+
+/* The message that is taken next. One that waits while others pass it is
+ * looked at once. */
+static struct tn_message *next_message(tenon_process *process)
+{
+    for (;;) {
+        struct tn_message *message = process->passed == NULL
+                                         ? STAILQ_FIRST(&process->mailbox)
+                                         : STAILQ_NEXT(process->passed, next);
+        if (message == NULL || is_wanted(process, message->term)) {
+            return message;
+        }
+        process->passed = message;
+    }
+}
+
+/* glibc has no STAILQ_REMOVE_AFTER. */
+static void remove_after(struct tn_message_queue *queue,
+                         struct tn_message *before,
+                         const struct tn_message *message)
+{
+    STAILQ_NEXT(before, next) = STAILQ_NEXT(message, next);
+    if (STAILQ_NEXT(before, next) == NULL) {
+        queue->stqh_last = &STAILQ_NEXT(before, next);
+    }
+}
+
 static struct tn_message *pop_message(tenon_process *process)
 {
-    struct tn_message *message = STAILQ_FIRST(&process->mailbox);
-    if (message != NULL) {
-        STAILQ_REMOVE_HEAD(&process->mailbox, next);
-        process->mailbox_count--;
-        process->mailbox_bytes -= message->term.len;
+    struct tn_message *message = next_message(process);
+    if (message == NULL) {
+        return NULL;
     }
+    if (process->passed == NULL) {
+        STAILQ_REMOVE_HEAD(&process->mailbox, next);
+    } else {
+        remove_after(&process->mailbox, process->passed, message);
+    }
+    process->mailbox_count--;
+    process->mailbox_bytes -= message->term.len;
     return message;
 }
 
 void tn_process_discard_locked(tenon_process *process,
                                struct tn_message *message)
 {
+    process->passed = NULL; /* may be this one */
     STAILQ_REMOVE(&process->mailbox, message, tn_message, next);
     process->mailbox_count--;
     process->mailbox_bytes -= message->term.len;
@@ -100,6 +139,8 @@ void tn_process_discard_locked(tenon_process *process,
 void tn_process_drop_messages_locked(tenon_process *process)
 {
     struct tn_message *message;
+    process->only_urgent = false;
+    process->passed = NULL;
     while ((message = pop_message(process)) != NULL) {
         message_free(&process->node->processes, message);
     }
@@ -107,13 +148,17 @@ void tn_process_drop_messages_locked(tenon_process *process)
 
 /* ---- scheduling -------------------------------------------------------- */
 
-static bool has_work(const tenon_process *process)
+static bool has_work(tenon_process *process)
 {
     if (process->exited) {
         return !process->on_exit_done;
     }
-    return process->class->on_message != NULL &&
-           !STAILQ_EMPTY(&process->mailbox);
+    return process->class->on_message != NULL && next_message(process) != NULL;
+}
+
+bool tn_process_is_idle_locked(tenon_process *process)
+{
+    return process->run == TN_RUN_IDLE && !has_work(process);
 }
 
 static void enqueue_locked(tenon_process *process, bool *wake)
@@ -311,7 +356,8 @@ run_here_locked(tenon_process *process, tenon_term message, bool *wake)
 static bool can_run_here(const tenon_process *process)
 {
     return process->run_inline && process->run == TN_RUN_IDLE &&
-           !process->exited && STAILQ_EMPTY(&process->mailbox) &&
+           !process->exited && !process->only_urgent &&
+           STAILQ_EMPTY(&process->mailbox) &&
            process->node->inline_depth < INLINE_DEPTH_MAX;
 }
 
@@ -369,6 +415,25 @@ enum tenon_err tn_process_go_on_worker(tenon_process *self)
         tn_process_deliver_locked(self, tn_atom_ok, NULL, true, &wake);
     tn_leave(self->node, wake);
     return rc;
+}
+
+enum tenon_err tn_process_poke(tenon_process *process)
+{
+    static const uint8_t poke[] = { 0 };
+    bool wake = false;
+    tn_lock(process->node);
+    enum tenon_err rc = tn_process_deliver_locked(
+        process, (tenon_term){ poke, sizeof(poke) }, NULL, true, &wake);
+    tn_leave(process->node, wake);
+    return rc;
+}
+
+void tn_process_only_urgent(tenon_process *process, bool only_urgent)
+{
+    tn_lock(process->node);
+    process->only_urgent = only_urgent;
+    process->passed = NULL;
+    tn_unlock(process->node);
 }
 
 bool tn_process_is_self(const tenon_process *process)

@@ -3,6 +3,7 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "node/alias.h"
 #include "node/atoms.h"
 #include "node/exit.h"
 #include "node/link.h"
@@ -33,6 +34,13 @@ static struct tn_monitor *find(tenon_node *node, const struct tn_ref_key *key)
     struct tn_monitor *monitor = NULL;
     HASH_FIND(hh, node->monitors.table, key, sizeof(*key), monitor);
     return monitor;
+}
+
+/* Whether a monitor of ours with that reference waits for its end. */
+static bool is_set(tenon_node *node, tenon_term ref)
+{
+    struct tn_ref_key key;
+    return tn_ref_key(&key, ref, NULL) && find(node, &key) != NULL;
 }
 
 /* remote: the watcher's pid when it is remote, else the null view. NULL: the
@@ -97,6 +105,9 @@ static void drop(tenon_node *node, struct tn_monitor *monitor)
     }
     if (monitor->peer != NULL) {
         LIST_REMOVE(monitor, of_peer);
+    }
+    if (monitor->ours) {
+        tn_alias_monitor_gone_locked(node, &monitor->key);
     }
     node->monitors.monitor_count--;
     free(monitor);
@@ -417,8 +428,34 @@ static tenon_value *target_term(const tenon_dest *target, const char **on)
     return target->name == NULL ? NULL : tenon_value_format("~a", target->name);
 }
 
-enum tenon_err
-tenon_monitor(tenon_process *self, const tenon_dest *target, tenon_ref *ref)
+/* mode: NULL for a plain monitor, else that of an alias with its reference. */
+static enum tenon_err set_locked(tenon_process *self,
+                                 tenon_term target,
+                                 const char *on,
+                                 tenon_term ref,
+                                 const enum tenon_alias_mode *mode,
+                                 bool *wake)
+{
+    if (self->exited) {
+        return TENON_E_NOPROC;
+    }
+    enum tenon_err rc =
+        mode == NULL ? TENON_OK : tn_alias_add_locked(self, ref, *mode);
+    if (rc != TENON_OK) {
+        return rc;
+    }
+    rc = tn_monitor_locked(self, target, on, ref, wake);
+    if (mode != NULL && (rc != TENON_OK || !is_set(self->node, ref))) {
+        /* Not set, or it has told the end at once. */
+        tn_alias_monitor_over_locked(self, ref, rc != TENON_OK);
+    }
+    return rc;
+}
+
+static enum tenon_err monitor_with(tenon_process *self,
+                                   const tenon_dest *target,
+                                   const enum tenon_alias_mode *mode,
+                                   tenon_ref *ref)
 {
     const char *on;
     if (self == NULL || target == NULL || ref == NULL) {
@@ -433,10 +470,8 @@ tenon_monitor(tenon_process *self, const tenon_dest *target, tenon_ref *ref)
     if (ref_term != NULL && to != NULL) {
         bool wake = false;
         tn_lock(node);
-        rc = self->exited
-                 ? TENON_E_NOPROC
-                 : tn_monitor_locked(self, tenon_value_term(to), on,
-                                     tenon_value_term(ref_term), &wake);
+        rc = set_locked(self, tenon_value_term(to), on,
+                        tenon_value_term(ref_term), mode, &wake);
         tn_leave(node, wake);
     }
     if (rc == TENON_OK) {
@@ -445,6 +480,20 @@ tenon_monitor(tenon_process *self, const tenon_dest *target, tenon_ref *ref)
     tenon_value_free(ref_term);
     tenon_value_free(to);
     return rc;
+}
+
+enum tenon_err
+tenon_monitor(tenon_process *self, const tenon_dest *target, tenon_ref *ref)
+{
+    return monitor_with(self, target, NULL, ref);
+}
+
+enum tenon_err tenon_monitor_alias(tenon_process *self,
+                                   const tenon_dest *target,
+                                   enum tenon_alias_mode mode,
+                                   tenon_ref *ref)
+{
+    return monitor_with(self, target, &mode, ref);
 }
 
 static bool is_down_of(tenon_term message, tenon_term ref)

@@ -16,6 +16,7 @@
 #include "dist/conn.h"
 #include "dist/epmd.h"
 #include "dist/identity.h"
+#include "node/alias.h"
 #include "node/function.h"
 #include "node/link.h"
 #include "node/peer.h"
@@ -69,6 +70,7 @@ struct tenon_node {
     struct tn_functions functions;
     struct tn_peers peers;
     struct tn_monitors monitors;
+    struct tn_aliases aliases;
     struct tn_requests requests;
     struct tn_timers timers;
     struct tn_process_queue inline_queue; /* processes the loop shall run */

@@ -487,6 +487,10 @@ static void on_signal(void *user, tn_conn *conn, const struct tn_signal *signal)
         tn_process_deliver_from(node, conn, signal->to, signal->payload);
         break;
     case TN_SIG_SEND_ALIAS:
+        if (!tn_requests_on_signal(node, conn, signal)) {
+            tn_alias_deliver_from(node, conn, signal);
+        }
+        break;
     case TN_SIG_SPAWN_REPLY:
         (void)tn_requests_on_signal(node, conn, signal);
         break;

@@ -7,6 +7,7 @@
 
 #include "base/condition.h"
 #include "base/error.h"
+#include "node/alias.h"
 #include "node/atoms.h"
 #include "node/link.h"
 #include "node/node.h"
@@ -39,6 +40,7 @@ static tenon_process *allocate(tenon_node *node,
     process->job.fn = tn_process_run_job;
     STAILQ_INIT(&process->mailbox);
     LIST_INIT(&process->links);
+    LIST_INIT(&process->aliases);
     LIST_INIT(&process->monitoring);
     LIST_INIT(&process->monitored);
     return process;
@@ -166,6 +168,7 @@ end_this_locked(tenon_process *process, tenon_term reason, bool *wake)
     tenon_value_free(process->exit_reason);
     process->exit_reason = tenon_value_new(reason);
     tn_links_process_ended(process, reason, wake);
+    tn_aliases_process_ended(process);
     if (process->class->on_exit == NULL) {
         process->on_exit_done = true;
         tn_process_drop_messages_locked(process);

@@ -26,6 +26,9 @@ struct tn_process_class {
     /* The process has ended: to everybody else it is gone already. Last call;
      * frees the state. May be NULL. */
     void (*on_exit)(tenon_process *self, void *state, tenon_term reason);
+    /* Whether a process that takes only urgent messages takes this one; reads
+     * what never changes in the state. With the lock held. NULL: none. */
+    bool (*is_urgent)(const void *state, tenon_term message);
 };
 
 /* How to start a process. */
@@ -58,8 +61,10 @@ enum tn_process_run {
     TN_RUN_NOW,    /* a thread is in its callbacks */
 };
 
+struct tn_alias;
 struct tn_link;
 struct tn_monitor;
+LIST_HEAD(tn_alias_list, tn_alias);
 LIST_HEAD(tn_link_list, tn_link);
 LIST_HEAD(tn_monitor_list, tn_monitor);
 
@@ -89,8 +94,10 @@ struct tenon_process {
     struct tn_message_queue mailbox;
     uint32_t mailbox_count;
     size_t mailbox_bytes;
-    uint64_t shed; /* messages refused since the mailbox was last empty */
-    pthread_cond_t *arrived; /* mailboxes: tenon_receive waits here */
+    uint64_t shed;    /* messages refused since the mailbox was last empty */
+    bool only_urgent; /* the others wait; those up to `passed` are such */
+    struct tn_message *passed; /* NULL: none has been looked at */
+    pthread_cond_t *arrived;   /* mailboxes: tenon_receive waits here */
 
     tenon_value *exit_reason; /* NULL: there was no memory for it */
     bool doomed;              /* in node->doomed, which holds a reference */
@@ -100,6 +107,7 @@ struct tenon_process {
     UT_hash_handle by_name;
 
     struct tn_link_list links;
+    struct tn_alias_list aliases;
     struct tn_monitor_list monitoring; /* set by this process */
     struct tn_monitor_list monitored;  /* by others, on this process */
 
@@ -217,6 +225,23 @@ TENON_CHECK enum tenon_err tn_process_go_on_worker(tenon_process *self);
 /* From its own callback: the process ends by itself from here on, exit signals
  * do not reach it any more. False: one has come before. Without the lock. */
 bool tn_process_begin_end(tenon_process *self);
+
+/* Gives the process a turn with no message but a poke: has its handler look
+ * after what it has noted. Errors: NOPROC, NOMEM. Threads: any, without the
+ * lock. */
+enum tenon_err tn_process_poke(tenon_process *process);
+/* A poke: one byte that no term begins with. */
+static inline bool tn_is_poke(tenon_term message)
+{
+    return message.len == 1 && message.bytes[0] == 0;
+}
+
+/* From now on the process takes urgent messages only, or all again; what waits
+ * keeps its order. Threads: its handler's. */
+void tn_process_only_urgent(tenon_process *process, bool only_urgent);
+
+/* True when nothing waits that the process would take. With the lock held. */
+bool tn_process_is_idle_locked(tenon_process *process);
 
 /* True when the calling thread is in a handler of this process. */
 bool tn_process_is_self(const tenon_process *process);

@@ -146,6 +146,22 @@ enum tenon_err tn_send_name(tenon_node *node,
     return rc;
 }
 
+/* The reference of a request leads to the client. */
+static enum tenon_err
+alias_here(tenon_node *node, tenon_term ref, tenon_term message)
+{
+    bool wake = false;
+    tn_lock(node);
+    enum tenon_err rc =
+        tn_alias_deliver_locked(node, ref, message, NULL, &wake);
+    if (rc == TENON_E_NOT_FOUND) {
+        rc = tn_process_deliver_locked(node->client, message, NULL, false,
+                                       &wake);
+    }
+    tn_leave(node, wake);
+    return rc == TENON_E_NOPROC ? TENON_OK : rc;
+}
+
 enum tenon_err tn_send_alias(tenon_node *node,
                              tenon_term from,
                              tenon_term ref,
@@ -157,6 +173,10 @@ enum tenon_err tn_send_alias(tenon_node *node,
         return TENON_E_INVAL;
     }
     (void)tn_text_of_view(&view.node, &name);
+    if (name.len == strlen(node->name.full) &&
+        memcmp(name.text, node->name.full, name.len) == 0) {
+        return alias_here(node, ref, message);
+    }
     struct tn_signal signal = { .kind = TN_SIG_SEND_ALIAS,
                                 .from = sender(node, from),
                                 .to = ref,
@@ -218,6 +238,29 @@ enum tenon_err tenon_send(tenon_node *node,
         return tn_error(err, TENON_E_INVAL, "could not send: no node or dest");
     }
     return tn_send_dest(node, (tenon_term){ NULL, 0 }, to, message, err);
+}
+
+enum tenon_err tenon_send_alias(tenon_node *node,
+                                const tenon_ref *alias,
+                                tenon_term message,
+                                tenon_error *err)
+{
+    if (node == NULL || alias == NULL || message.bytes == NULL) {
+        return tn_error(err, TENON_E_INVAL,
+                        "could not send: no node, alias or message");
+    }
+    tenon_value *ref = tenon_value_format("~r", alias);
+    if (ref == NULL) {
+        return tn_error(err, TENON_E_NOMEM, "could not send to an alias of %s",
+                        alias->node);
+    }
+    enum tenon_err rc = tn_send_alias(node, (tenon_term){ NULL, 0 },
+                                      tenon_value_term(ref), message);
+    tenon_value_free(ref);
+    return rc == TENON_OK
+               ? rc
+               : tn_error(err, rc, "could not send to an alias of %s: %s",
+                          alias->node, tenon_err_text(rc));
 }
 
 enum tenon_err tenon_send_format(tenon_node *node,

@@ -20,8 +20,9 @@
 extern "C" {
 #endif
 
-/* Most processes of one node at a time. */
+/* Most processes, and aliases, of one node at a time. */
 #define TENON_PROCESSES_MAX 32767
+#define TENON_ALIASES_MAX 1000000
 
 typedef struct tenon_process tenon_process;
 typedef struct tenon_call tenon_call;
@@ -56,6 +57,14 @@ TENON_API enum tenon_err tenon_send_format(tenon_node *node,
                                            const tenon_dest *to,
                                            const char *pattern,
                                            ...);
+
+/* The same to an alias, made by erlang:alias or by tenon_alias: whether it is
+ * active only its own node knows. A node that is not connected is not connected
+ * for it. Errors: also NOTSUP (not connected, or a peer older than OTP 24). */
+TENON_API enum tenon_err tenon_send_alias(tenon_node *node,
+                                          const tenon_ref *alias,
+                                          tenon_term message,
+                                          tenon_error *err);
 
 /* ---- calls that C answers --------------------------------------------- *
  * A tenon_call is one request that waits for its answer: a GenServer call, a
@@ -148,7 +157,12 @@ TENON_API TENON_CHECK enum tenon_err tenon_function(tenon_node *node,
 
 /* ---- servers ---------------------------------------------------------- */
 
-/* The callbacks of a server, one at a time, on a worker or, when inline, on
+/* Servers also answer what :sys asks: get_state, get_status, suspend, resume,
+ * replace_state, terminate; statistics (a message counts as one reduction);
+ * log (of messages that came, 100 at the most); trace (into the node's log).
+ * Debug functions and files are refused, as is change_code.
+ *
+ * The callbacks of a server, one at a time, on a worker or, when inline, on
  * the loop thread. Any may be NULL: a call is then answered with the error
  * that a GenServer without the clause gives (it ends), casts and messages
  * are dropped with a log line. Terms are borrowed until the return. */
@@ -167,6 +181,24 @@ typedef struct tenon_server_config {
     bool trap_exit;
     /* borrowed until the start returns, may be NULL. */
     tenon_error *err;
+
+    /* The process that the server is linked to before the start returns (as
+     * start_link does): when it ends the server ends with its reason, also one
+     * that traps exits. A parent that is gone ends it with :noproc, one that
+     * cannot be linked with :killed. NULL: none. borrowed until the start
+     * returns. */
+    const tenon_pid *parent;
+    /* The first callback is on_continue with this term, before any message
+     * ({:ok, state, {:continue, term}}). The null view: none. Copied. */
+    tenon_term continue_with;
+    void (*on_continue)(tenon_process *self, tenon_term what, void *state);
+    /* Appends the state as one term, for :sys.get_state and get_status; NULL:
+     * they show the atom :opaque. */
+    void (*on_get_state)(tenon_builder *out, void *state);
+    /* Takes the state that :sys.replace_state has made of it, or returns false:
+     * it is none. The function that makes it must be one of this node's
+     * (tenon_function), given as &Mod.fun/1. NULL: the state stays. */
+    bool (*on_replace_state)(tenon_term term, void *state);
 } tenon_server_config;
 
 /* Starts a server. owned: release with tenon_process_release, which does not
@@ -180,6 +212,30 @@ tenon_server_start(tenon_node *node, const tenon_server_config *config)
 {
     return tenon_server_start_sized(node, config, sizeof *config);
 }
+
+/* What the server does as soon as the callback that asks for it has returned,
+ * before its next message: on_continue with the term of the pattern. The last
+ * one asked for in a callback counts.
+ * Errors: INVAL (not in a callback of this server, or the pattern), NOMEM.
+ * Threads: the callback's. Source: the return value {:continue, term}. */
+TENON_API enum tenon_err
+tenon_server_continue(tenon_process *self, const char *pattern, ...);
+/* When no message comes for that long after this callback, on_info is given
+ * :timeout; the next message, whatever it is, ends that. Errors: INVAL, as
+ * above. Source: the timeout in return values of gen_server. */
+TENON_API enum tenon_err tenon_server_timeout(tenon_process *self, uint32_t ms);
+
+/* Appends {pid, tag} of a server's call, with which any process of any node
+ * answers it: GenServer.reply(from, value), or tenon_server_reply. Who hands it
+ * on keeps the call from being answered by leaving it as it is.
+ * Errors: INVAL (no server's call), those of the builder. */
+TENON_API enum tenon_err tenon_call_build_from(const tenon_call *call,
+                                               tenon_builder *out);
+/* Answers the call of which somebody has handed on the {pid, tag}.
+ * Errors: INVAL, QUEUE_FULL, NOMEM. Threads: any. Blocks: no.
+ * Source: gen_server:reply/2. */
+TENON_API enum tenon_err
+tenon_server_reply(tenon_node *node, tenon_term from, tenon_term value);
 
 /* ---- mailboxes -------------------------------------------------------- */
 
@@ -227,7 +283,8 @@ TENON_API enum tenon_err tenon_unregister(tenon_node *node, const char *name);
 TENON_API TENON_CHECK tenon_process *tenon_whereis(tenon_node *node,
                                                    const char *name);
 
-/* Sends exit signals from `from` to any process, as exit(pid, reason).
+/* Sends exit signals from `from` to any process, as exit(pid, reason): `kill`
+ * cannot be trapped, `normal` ends only one that sends it to itself.
  * Errors: INVAL, QUEUE_FULL, NOMEM. Threads: any. */
 TENON_API enum tenon_err
 tenon_exit_signal(tenon_process *from, const tenon_pid *to, tenon_term reason);
@@ -246,6 +303,34 @@ tenon_monitor(tenon_process *self, const tenon_dest *target, tenon_ref *ref);
  * waits in the mailbox is taken out. Unknown refs are fine.
  * Threads: any. Blocks: no. Source: erlang:demonitor/2 with flush. */
 TENON_API void tenon_demonitor(tenon_process *self, const tenon_ref *ref);
+
+/* How long an alias leads to its process, which is to the process's end at
+ * most; afterwards what is sent to it vanishes. */
+enum tenon_alias_mode {
+    TENON_ALIAS_EXPLICIT,  /* until tenon_unalias */
+    TENON_ALIAS_REPLY,     /* until its first message, which on a monitor also
+                              ends that: alias([reply]), reply_demonitor */
+    TENON_ALIAS_DEMONITOR, /* of a monitor: until that has ended */
+};
+
+/* Makes an alias, a reference by which the process is sent messages. A monitor
+ * whose reference is one too is what a call is made of: reply and :DOWN shut
+ * each other out.
+ *
+ * mode  for tenon_alias not TENON_ALIAS_DEMONITOR.
+ * ref   set on success.
+ * Errors: INVAL, NOPROC, LIMIT, NOMEM; of the monitor, as tenon_monitor.
+ * Threads: any. Blocks: no. Source: erlang:alias/1, erlang:monitor/3. */
+TENON_API TENON_CHECK enum tenon_err
+tenon_alias(tenon_process *self, enum tenon_alias_mode mode, tenon_ref *ref);
+TENON_API TENON_CHECK enum tenon_err
+tenon_monitor_alias(tenon_process *self,
+                    const tenon_dest *target,
+                    enum tenon_alias_mode mode,
+                    tenon_ref *ref);
+/* Ends an alias; false when the process had none (any more) of that reference.
+ * Threads: any. Blocks: no. Source: erlang:unalias/1. */
+TENON_API bool tenon_unalias(tenon_process *self, const tenon_ref *ref);
 
 /* Links two processes, or ends that. A link to nothing gives an exit with
  * :noproc or :noconnection. Errors: INVAL, NOPROC, LIMIT, NOMEM.

@@ -83,6 +83,25 @@ TENON_API enum tenon_err tenon_server_cast(tenon_node *node,
                                            tenon_term request,
                                            tenon_error *err);
 
+/* Asks a server to end and waits until it has, as GenServer.stop/3 and
+ * Supervisor.stop/3.
+ *
+ * to          borrowed.
+ * reason      copied.
+ * timeout_ms  0: TENON_NO_TIMEOUT.
+ * err         borrowed, may be NULL.
+ *
+ * Errors: NOPROC, REMOTE_EXIT (it ended with another reason), NODEDOWN, TIMEOUT
+ * (it may end later), INVAL, LIMIT, QUEUE_FULL, NOMEM, STOPPED, NOT_ALLOWED
+ * (loop thread).
+ * Threads: any but the loop and the server's own. Blocks: up to timeout_ms.
+ * Source: gen_server:stop/3. */
+TENON_API TENON_CHECK enum tenon_err tenon_server_stop(tenon_node *node,
+                                                       const tenon_dest *to,
+                                                       tenon_term reason,
+                                                       uint32_t timeout_ms,
+                                                       tenon_error *err);
+
 /* Runs a function on a node and waits, as :erpc.call/5.
  *
  * on                borrowed; a node name; NULL or the own name: run here.

@@ -205,15 +205,6 @@ static void gen_server_stop_is_confirmed_and_obeyed(void **state)
     assert_next(&f->me, "{:terminate, :done}");
 }
 
-static void other_system_messages_are_not_seen_by_the_server(void **state)
-{
-    struct fixture *f = *state;
-    OK(tenon_send_format(f->node, TO("server"),
-                         "{:system, {~p, :tag}, :get_state}", &f->me.pid));
-    assert_reply(f, "{:echo, 1}", "1");
-    assert_no_message(&f->me);
-}
-
 static void a_call_to_nobody_fails_at_once(void **state)
 {
     struct fixture *f = *state;
@@ -320,7 +311,6 @@ int main(void)
         TEST(an_exit_ends_the_server_with_its_reason),
         TEST(a_server_may_end_itself_after_its_reply),
         TEST(gen_server_stop_is_confirmed_and_obeyed),
-        TEST(other_system_messages_are_not_seen_by_the_server),
         TEST(a_call_to_nobody_fails_at_once),
         TEST(an_unanswered_call_times_out),
         TEST(without_on_call_a_caller_sees_elixirs_default),
