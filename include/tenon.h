@@ -11,6 +11,7 @@
 #include <tenon/node.h>
 #include <tenon/process.h>
 #include <tenon/rpc.h>
+#include <tenon/supervisor.h>
 #include <tenon/task.h>
 #include <tenon/term.h>
 #include <tenon/x3m.h>
