@@ -9,6 +9,7 @@
 #include <tenon/handlers.h>
 #include <tenon/io.h>
 #include <tenon/node.h>
+#include <tenon/pg.h>
 #include <tenon/process.h>
 #include <tenon/rpc.h>
 #include <tenon/supervisor.h>

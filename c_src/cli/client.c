@@ -37,6 +37,7 @@ void cli_fill_config(const struct cli_settings *settings,
         .no_epmd = settings->epmd != NULL,
         .connect_timeout_ms = (uint32_t)settings->connect_timeout_ms,
         .ticktime_ms = (uint32_t)(settings->ticktime_s * 1000),
+        .pg_scope = settings->pg_scope,
         .worker_max = (uint32_t)settings->workers,
         .log_level = (enum tenon_log_level)settings->log_level,
     };

@@ -51,6 +51,8 @@ const struct cli_option cli_options[] = {
       CLI_NODES,
       "net_ticktime of the cluster: a peer that is silent for that "
       "long is down" },
+    { "pg-scope", "NAME", CLI_TEXT, FIELD(pg_scope), 0, 0, "pg", CLI_RUN,
+      "the pg scope of handlers that name none" },
     { "workers", "COUNT", CLI_NUMBER, FIELD(workers), 1, 4096, "256", CLI_RUN,
       "most threads for handlers" },
     { "log-level", "LEVEL", CLI_LEVEL, FIELD(log_level), 0, 0, "info", CLI_RUN,

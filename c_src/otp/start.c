@@ -9,6 +9,7 @@
 #include "otp/global.h"
 #include "otp/io.h"
 #include "otp/net_kernel.h"
+#include "otp/pg.h"
 #include "otp/rex.h"
 
 static enum tenon_err start_services(tenon_node *node, tenon_error *err)
@@ -43,7 +44,8 @@ tenon_node *tenon_node_start_sized(const tenon_node_config *config, size_t size)
     if (node == NULL) {
         return NULL;
     }
-    if (start_services(node, own.err) < 0) {
+    if (tn_pg_attach(node, own.pg_scope, own.err) < 0 ||
+        start_services(node, own.err) < 0) {
         tenon_node_stop(node);
         return NULL;
     }

@@ -88,6 +88,8 @@ typedef struct tenon_node_config {
     uint16_t peer_port;
     /* Neither start nor register at epmd: peers know the port by themselves. */
     bool no_epmd;
+    /* The pg scope that NULL stands for in tenon/pg.h; NULL: "pg". */
+    const char *pg_scope;
 } tenon_node_config;
 
 /* Starts a node: takes its identity, listens, starts epmd when none runs,

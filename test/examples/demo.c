@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* demo.so: the handlers that the tests and the demo call: a server :echo, a
- * module :demo of functions, a task supervisor Demo.Tasks that runs them, and a
- * router Demo.Router of X3m services. */
+/* demo.so: the handlers that the tests and the demo call: a server :echo, in
+ * the pg group :tenon_demo, a module :demo of functions, a task supervisor
+ * Demo.Tasks that runs them, and a router Demo.Router of X3m services. */
 #include <pthread.h>
 #include <stdlib.h>
 #include <string.h>
@@ -45,6 +45,19 @@ static void echo_cast(tenon_process *self, tenon_term request, void *state)
     }
 }
 
+/* The group is in the node's default scope, see tenon run --pg-scope. */
+static enum tenon_err join_group(tenon_process *echo, tenon_error *err)
+{
+    tenon_value *group = tenon_value_format(":tenon_demo");
+    enum tenon_err rc = tenon_pg_start(tenon_process_node(echo), NULL, err);
+
+    if (rc == TENON_OK) {
+        rc = tenon_pg_join(echo, NULL, tenon_value_term(group));
+    }
+    tenon_value_free(group);
+    return rc;
+}
+
 static enum tenon_err start_echo(tenon_node *node, tenon_error *err)
 {
     tenon_process *echo = tenon_server_start(node, &(tenon_server_config){
@@ -58,8 +71,10 @@ static enum tenon_err start_echo(tenon_node *node, tenon_error *err)
     if (echo == NULL) {
         return err->code;
     }
+    enum tenon_err rc = join_group(echo, err);
+
     tenon_process_release(echo);
-    return TENON_OK;
+    return rc;
 }
 
 /* ---- adding integers of any size --------------------------------------- */

@@ -4,14 +4,16 @@ defmodule TenonHarness.BeamStandIn do
   and services, and the event lines that can be had.
   """
 
-  def start(connect, load?) do
+  def start(connect, load?, pg_scope) do
     spawn(fn ->
       :ok = :net_kernel.monitor_nodes(true, [:nodedown_reason, node_type: :all])
       log_nodes()
     end)
 
     if load? do
-      {:ok, _pid} = GenServer.start(TenonHarness.EchoServer, [], name: :echo)
+      {:ok, echo} = GenServer.start(TenonHarness.EchoServer, [], name: :echo)
+      {:ok, _pid} = :pg.start(pg_scope)
+      :ok = :pg.join(pg_scope, :tenon_demo, echo)
       :ok = start_tasks()
       :ok = Demo.Router.register_services()
     end

@@ -29,6 +29,7 @@ defmodule TenonHarness.TenonNode do
 
   Options: `:name` (a full name, or one without its host), `:long_names`, `:cookie`, `:hidden`, `:connect` (a list of nodes),
   `:env`, `:load` (false for a node without `demo.so`), `:probe` (true for one with `probe.so`), `:ticktime_s`,
+  `:pg_scope`,
   `:args` (further arguments of `tenon run`).
   """
   def start(opts \\ []) do
@@ -45,6 +46,7 @@ defmodule TenonHarness.TenonNode do
       ["--cookie", opts[:cookie] || Cluster.cookie()] ++
       if(opts[:hidden], do: ["--hidden"], else: []) ++
       if(opts[:ticktime_s], do: ["--ticktime", to_string(opts[:ticktime_s])], else: []) ++
+      if(opts[:pg_scope], do: ["--pg-scope", to_string(opts[:pg_scope])], else: []) ++
       Enum.flat_map(Keyword.get(opts, :connect, []), &["--connect", to_string(&1)]) ++
       if(Keyword.get(opts, :load, true), do: ["--load", demo_so()], else: []) ++
       if(opts[:probe], do: ["--load", probe_so()], else: []) ++
@@ -102,7 +104,8 @@ defmodule TenonHarness.TenonNode do
     beam_node = BeamNode.start(Keyword.merge(opts, name: name, x3m: :erpc))
     connect = Keyword.get(opts, :connect, [])
     load? = Keyword.get(opts, :load, true)
-    :ok = BeamNode.call(beam_node, BeamStandIn, :start, [connect, load?])
+    scope = Keyword.get(opts, :pg_scope, :pg)
+    :ok = BeamNode.call(beam_node, BeamStandIn, :start, [connect, load?, scope])
     beam_node.program
   end
 

@@ -13,6 +13,8 @@ lacks = [
   {:proc, not File.exists?("/proc/self/status"), "no /proc"},
   {:not_sanitized, System.get_env("TENON_SAN") not in [nil, ""], "Tenon runs with a sanitizer"},
   {:ref_alias, not function_exported?(:erlang, :alias, 0), "aliases came with OTP 24"},
+  {:pg_monitor, not Code.ensure_loaded?(:pg) or not function_exported?(:pg, :monitor, 2),
+   "pg:monitor/2 came with OTP 25.1"},
   {:hostname, match?({:error, _}, :inet.gethostname() |> elem(1) |> :inet.getaddr(:inet)),
    "the machine cannot resolve its own name"}
 ]

@@ -76,6 +76,7 @@ static void options_that_are_not_given_have_their_default(void **state)
     assert_int_equal(s.port, 0);
     assert_int_equal(s.connect_timeout_ms, 7000);
     assert_int_equal(s.ticktime_s, 60);
+    assert_string_equal(s.pg_scope, "pg");
     assert_int_equal(s.workers, 256);
     assert_int_equal(s.log_level, TENON_LOG_INFO);
 }
@@ -87,7 +88,7 @@ static void each_option_sets_its_own_field(void **state)
         accepted("run --name n@10.0.0.1 --cookie c --hidden --port 4711 "
                  "--port-max 4720 --interface 127.0.0.1 --epmd none "
                  "--peer-port 4712 --proto-dist inet6_tcp "
-                 "--connect-timeout 100 --ticktime 5 --workers 8 "
+                 "--connect-timeout 100 --ticktime 5 --workers 8 --pg-scope s "
                  "--log-level debug");
 
     assert_string_equal(s.name, "n@10.0.0.1");
@@ -102,6 +103,7 @@ static void each_option_sets_its_own_field(void **state)
     assert_string_equal(s.proto_dist, "inet6_tcp");
     assert_int_equal(s.connect_timeout_ms, 100);
     assert_int_equal(s.ticktime_s, 5);
+    assert_string_equal(s.pg_scope, "s");
     assert_int_equal(s.workers, 8);
     assert_int_equal(s.log_level, TENON_LOG_DEBUG);
 }

@@ -1,0 +1,217 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* The tables of groups, and of who is in them. */
+#include "otp/pg_groups.h"
+
+#include <stdlib.h>
+#include <string.h>
+
+#include "node/text.h"
+#include "term/bytes.h"
+#include "term/tags.h"
+
+bool tn_pg_pid_of(struct tn_pg_pid *pid, tenon_term term)
+{
+    struct tn_id_view view;
+    struct tn_text node;
+
+    if (!tn_pid_view(term, &view)) {
+        return false;
+    }
+    (void)tn_text_of_view(&view.node, &node);
+    if (node.len > TENON_NODE_NAME_MAX_BYTES) {
+        return false;
+    }
+    uint8_t *p = pid->bytes;
+
+    *p++ = TN_NEW_PID;
+    *p++ = TN_SMALL_ATOM_UTF8;
+    *p++ = (uint8_t)node.len;
+    memcpy(p, node.text, node.len);
+    p += node.len;
+    tn_put32(p, view.words[0]);
+    tn_put32(p + 4, view.words[1]);
+    tn_put32(p + 8, view.creation);
+    pid->len = 15 + node.len;
+    return true;
+}
+
+/* ---- groups ------------------------------------------------------------ */
+
+struct tn_pg_group *tn_pg_group_find(const struct tn_pg_groups *groups,
+                                     tenon_term name)
+{
+    struct tn_pg_group *group = NULL;
+
+    HASH_FIND(hh, groups->table, name.bytes, name.len, group);
+    return group;
+}
+
+static enum tenon_err group_get(struct tn_pg_groups *groups,
+                                tenon_term name,
+                                struct tn_pg_group **found)
+{
+    struct tn_pg_group *group = tn_pg_group_find(groups, name);
+
+    *found = group;
+    if (group != NULL) {
+        return TENON_OK;
+    }
+    if (name.len > groups->bytes_max - groups->name_bytes) {
+        return TENON_E_LIMIT;
+    }
+    group = calloc(1, sizeof *group + name.len);
+    if (group == NULL) {
+        return TENON_E_NOMEM;
+    }
+    LIST_INIT(&group->entries);
+    group->len = name.len;
+    memcpy(group->name, name.bytes, name.len);
+    HASH_ADD_KEYPTR(hh, groups->table, group->name, group->len, group);
+    if (!TN_HASH_HAS(hh, group)) {
+        free(group);
+        return TENON_E_NOMEM;
+    }
+    groups->name_bytes += name.len;
+    *found = group;
+    return TENON_OK;
+}
+
+static void group_tidy(struct tn_pg_groups *groups, struct tn_pg_group *group)
+{
+    if (LIST_EMPTY(&group->entries)) {
+        groups->name_bytes -= group->len;
+        HASH_DELETE(hh, groups->table, group);
+        free(group);
+    }
+}
+
+/* ---- entries ----------------------------------------------------------- */
+
+static struct tn_pg_entry *entry_of(const struct tn_pg_owner *owner,
+                                    const struct tn_pg_group *group)
+{
+    struct tn_pg_entry *entry = NULL;
+
+    HASH_FIND_PTR(owner->entries, &group, entry);
+    return entry;
+}
+
+struct tn_pg_entry *tn_pg_entry_find(const struct tn_pg_groups *groups,
+                                     const struct tn_pg_owner *owner,
+                                     tenon_term name)
+{
+    const struct tn_pg_group *group = tn_pg_group_find(groups, name);
+
+    return group == NULL ? NULL : entry_of(owner, group);
+}
+
+static struct tn_pg_entry *entry_new(struct tn_pg_owner *owner,
+                                     struct tn_pg_group *group)
+{
+    struct tn_pg_entry *entry = calloc(1, sizeof *entry);
+
+    if (entry == NULL) {
+        return NULL;
+    }
+    entry->owner = owner;
+    entry->group = group;
+    HASH_ADD_PTR(owner->entries, group, entry);
+    if (!TN_HASH_HAS(hh, entry)) {
+        free(entry);
+        return NULL;
+    }
+    LIST_INSERT_HEAD(&group->entries, entry, of_group);
+    return entry;
+}
+
+enum tenon_err tn_pg_entry_get(struct tn_pg_groups *groups,
+                               struct tn_pg_owner *owner,
+                               tenon_term name,
+                               struct tn_pg_entry **entry)
+{
+    struct tn_pg_group *group;
+    enum tenon_err rc = group_get(groups, name, &group);
+
+    if (rc != TENON_OK) {
+        return rc;
+    }
+    *entry = entry_of(owner, group);
+    if (*entry == NULL) {
+        *entry = entry_new(owner, group);
+    }
+    if (*entry == NULL) {
+        group_tidy(groups, group);
+        return TENON_E_NOMEM;
+    }
+    return TENON_OK;
+}
+
+void tn_pg_entry_tidy(struct tn_pg_groups *groups, struct tn_pg_entry *entry)
+{
+    struct tn_pg_group *group = entry->group;
+
+    if (entry->members != NULL) {
+        return;
+    }
+    HASH_DEL(entry->owner->entries, entry);
+    LIST_REMOVE(entry, of_group);
+    free(entry);
+    group_tidy(groups, group);
+}
+
+/* ---- members ----------------------------------------------------------- */
+
+struct tn_pg_member *tn_pg_member_find(const struct tn_pg_entry *entry,
+                                       const struct tn_pg_pid *pid)
+{
+    struct tn_pg_member *member = NULL;
+
+    HASH_FIND(hh, entry->members, pid->bytes, pid->len, member);
+    return member;
+}
+
+enum tenon_err tn_pg_member_get(struct tn_pg_entry *entry,
+                                const struct tn_pg_pid *pid,
+                                struct tn_pg_member **found)
+{
+    struct tn_pg_member *member = tn_pg_member_find(entry, pid);
+
+    if (member == NULL) {
+        member = calloc(1, sizeof *member + pid->len);
+        if (member == NULL) {
+            return TENON_E_NOMEM;
+        }
+        member->entry = entry;
+        member->len = pid->len;
+        memcpy(member->pid, pid->bytes, pid->len);
+        HASH_ADD_KEYPTR(hh, entry->members, member->pid, member->len, member);
+        if (!TN_HASH_HAS(hh, member)) {
+            free(member);
+            return TENON_E_NOMEM;
+        }
+    }
+    *found = member;
+    return TENON_OK;
+}
+
+enum tenon_err tn_pg_member_set(struct tn_pg_groups *groups,
+                                struct tn_pg_member *member,
+                                uint32_t count)
+{
+    size_t others = groups->memberships - member->count;
+
+    if (count > member->count && count > groups->members_max - others) {
+        return TENON_E_LIMIT;
+    }
+    groups->memberships = others + count;
+    member->count = count;
+    return TENON_OK;
+}
+
+void tn_pg_member_tidy(struct tn_pg_member *member)
+{
+    if (member->count == 0) {
+        HASH_DEL(member->entry->members, member);
+        free(member);
+    }
+}

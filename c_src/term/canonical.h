@@ -1,0 +1,19 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* Terms in one form each, so that tables can find them by their bytes. */
+#ifndef TN_TERM_CANONICAL_H
+#define TN_TERM_CANONICAL_H
+
+#include <tenon/term.h>
+
+/* Appends a term in the form in which this library writes it: what is equal
+ * (=:=) then has the same bytes, whichever release encoded it. Exceptions, each
+ * only ever taking equal terms for different ones: maps that are not put in
+ * order (see tn_map_is_tangled), and funs, ports and bitstrings, which are
+ * copied as they stand.
+ *
+ * out   borrowed.
+ * term  borrowed; not in the builder's own memory. The null view is INVAL.
+ * Errors: those of the builder. Threads: one. Blocks: no. */
+enum tenon_err tn_build_canonical(tenon_builder *out, tenon_term term);
+
+#endif
