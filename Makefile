@@ -50,10 +50,10 @@ endif
 
 LIB_SRC := $(filter-out c_src/cli/%,$(wildcard c_src/*/*.c))
 CLI_SRC := $(wildcard c_src/cli/*.c)
-# Handler libraries: shared objects that `tenon run --load` serves. All other
-# examples are programs.
-HANDLER_SRC := $(wildcard test/examples/demo.c)
-EXAMPLE_SRC := $(filter-out $(HANDLER_SRC),$(wildcard test/examples/*.c))
+# Handler libraries: shared objects that `tenon run --load` serves. All examples
+# but demo.c are programs, account.c is both.
+HANDLER_SRC := $(wildcard test/examples/demo.c test/examples/account.c)
+EXAMPLE_SRC := $(filter-out %/demo.c,$(wildcard test/examples/*.c))
 UNIT_SRC := $(wildcard test/unit/*/test_*.c)
 # Linked into every unit test; nomem.c only where the allocator is wrapped.
 SUPPORT_SRC := $(wildcard test/unit/support/*.c)
@@ -79,8 +79,9 @@ FUZZ_BIN := $(call bin,$(FUZZ_SRC))
 REPLAY_BIN := $(patsubst test/fuzz/fuzz_%.c,$(OUT)/test/fuzz/replay_%,$(FUZZ_SRC))
 HANDLERS := $(patsubst test/examples/%.c,handlers/%.so,$(HANDLER_SRC))
 LIVE_HANDLERS := $(patsubst test/live/%.c,$(PRIV)/handlers/%.so,$(LIVE_HANDLER_SRC))
-ALL_OBJ := $(call obj,$(LIB_SRC) $(CLI_SRC) $(HANDLER_SRC) $(EXAMPLE_SRC) \
-    $(UNIT_SRC) $(SUPPORT_SRC) $(FUZZ_SRC) $(LIVE_HANDLER_SRC) $(LIVE_SRC) $(BENCH_SRC) \
+ALL_OBJ := $(call obj,$(LIB_SRC) $(CLI_SRC) $(sort $(HANDLER_SRC) \
+    $(EXAMPLE_SRC)) $(UNIT_SRC) $(SUPPORT_SRC) $(FUZZ_SRC) $(LIVE_HANDLER_SRC) \
+    $(LIVE_SRC) $(BENCH_SRC) \
     test/fuzz/replay_main.c)
 
 RESULTS := $(if $(LIB_SRC),lib/libtenon.a lib/libtenon.so) \
