@@ -108,7 +108,7 @@ ifeq ($(UNAME),Darwin)
 BREW := $(shell brew --prefix 2>/dev/null)
 TN_BREW := $(if $(BREW),-isystem $(BREW)/include)
 TN_BREW_LIBS := $(if $(BREW),-L$(BREW)/lib)
-export PKG_CONFIG_PATH := $(BREW)/opt/openssl@3/lib/pkgconfig:$(PKG_CONFIG_PATH)
+export PKG_CONFIG_PATH := $(BREW)/opt/openssl@3/lib/pkgconfig:$(BREW)/opt/sqlite/lib/pkgconfig:$(PKG_CONFIG_PATH)
 endif
 
 $(call need,$(call has,$(CC)),C compiler '$(CC)' not found: install gcc \
@@ -140,11 +140,14 @@ pkgconf (brew))
 else
 UV_LIBS := $(call pkg,--libs 'libuv >= 1.40')
 SSL_LIBS := $(call pkg,--libs 'libcrypto >= 3')
-DEP_CFLAGS := $(patsubst -I%,-isystem %,$(call pkg,--cflags libuv libcrypto))
+SQLITE_LIBS := $(call pkg,--libs 'sqlite3 >= 3.24')
+DEP_CFLAGS := $(patsubst -I%,-isystem %,$(call pkg,--cflags libuv libcrypto sqlite3))
 $(call need,$(UV_LIBS),libuv 1.40 or newer not found: install libuv1-dev \
 (Debian/Ubuntu) or libuv (brew))
 $(call need,$(SSL_LIBS),libcrypto 3 or newer not found: install libssl-dev \
 (Debian/Ubuntu) or openssl@3 (brew))
+$(call need,$(SQLITE_LIBS),SQLite 3.24 or newer not found: install \
+libsqlite3-dev (Debian/Ubuntu) or sqlite (brew))
 endif
 ifneq ($(call has,$(CC)),)
 $(call need,$(call has_header,uthash.h),uthash.h not found: install \
@@ -178,7 +181,8 @@ endif
 TN_CFLAGS += $(SAN_FLAGS) $(if $(WERROR),-Werror)
 TN_LDFLAGS += $(SAN_FLAGS)
 TN_CPPFLAGS += $(if $(TN_HOSTILE),-DTN_HOSTILE=1)
-TN_LIBS := $(EI_LIBDIR)/libei.a $(TN_BREW_LIBS) $(UV_LIBS) $(SSL_LIBS) -lm -pthread
+TN_LIBS := $(EI_LIBDIR)/libei.a $(TN_BREW_LIBS) $(UV_LIBS) $(SSL_LIBS) \
+    $(SQLITE_LIBS) -lm -pthread
 
 # ei's and our internal symbols stay inside; a handler library that `tenon`
 # loads finds every tenon_ function in the program itself, also those that
@@ -487,7 +491,7 @@ install: all
 	    'Description: A C process as a node of an Erlang or Elixir cluster' \
 	    'Version: $(TN_VERSION)' 'Cflags: -I$${includedir}' \
 	    'Libs: -L$${libdir} -ltenon' \
-	    'Libs.private: -L$(EI_LIBDIR) -lei $(strip $(UV_LIBS) $(SSL_LIBS)) -lm -pthread' \
+	    'Libs.private: -L$(EI_LIBDIR) -lei $(strip $(UV_LIBS) $(SSL_LIBS) $(SQLITE_LIBS)) -lm -pthread' \
 	    >$(DESTLIB)/pkgconfig/tenon.pc
 
 # --- the rest ----------------------------------------------------------------

@@ -12,6 +12,7 @@
 #include <tenon/pg.h>
 #include <tenon/process.h>
 #include <tenon/rpc.h>
+#include <tenon/scheduler.h>
 #include <tenon/supervisor.h>
 #include <tenon/task.h>
 #include <tenon/term.h>
