@@ -73,7 +73,9 @@ NOMEM_OBJ := $(call obj,test/unit/support/nomem.c)
 SUPPORT_OBJ := $(filter-out $(NOMEM_OBJ),$(call obj,$(SUPPORT_SRC)))
 UNIT_BIN := $(call bin,$(UNIT_SRC))
 EXAMPLE_BIN := $(call bin,$(EXAMPLE_SRC))
-LIVE_BIN := $(call bin,$(LIVE_SRC))
+# Examples that the suite drives as well.
+LIVE_EXAMPLE_BIN := $(patsubst %,$(OUT)/test/live/%,kv)
+LIVE_BIN := $(call bin,$(LIVE_SRC)) $(LIVE_EXAMPLE_BIN)
 BENCH_BIN := $(call bin,$(BENCH_SRC))
 FUZZ_BIN := $(call bin,$(FUZZ_SRC))
 REPLAY_BIN := $(patsubst test/fuzz/fuzz_%.c,$(OUT)/test/fuzz/replay_%,$(FUZZ_SRC))
@@ -311,6 +313,10 @@ $(OUT)/test/examples/%: $(OUT)/test/examples/%.o $(LIB_A)
 	$(say)
 	$(Q)$(link) -o $@ $< $(LIB_A) $(TN_LIBS) $(LDFLAGS)
 
+$(LIVE_EXAMPLE_BIN): $(OUT)/test/live/%: $(OUT)/test/examples/%
+	@mkdir -p $(@D)
+	$(Q)cp -f $< $@
+
 $(OUT)/test/live/%: $(OUT)/test/live/%.o $(LIB_SO)
 	$(say)
 	$(Q)$(link) -o $@ $< -L$(STAGE)/lib -ltenon \
@@ -364,7 +370,7 @@ live: $(LIVE_HANDLERS) $(LIVE_BIN)
 SUBJECT = TENON_BIN=$(abspath $(PRIV)/bin/tenon) \
     TENON_DEMO_SO=$(abspath $(PRIV)/handlers/demo.so) \
     TENON_LIVE_SO=$(abspath $(LIVE_HANDLERS)) \
-    TENON_LIVE_DIR=$(if $(LIVE_BIN),$(abspath $(OUT)/test/live)) \
+    TENON_LIVE_DIR=$(abspath $(OUT)/test/live) \
     TENON_SAN=$(filter-out none,$(SAN))
 # A sanitizer reports into a file: a test that kills the node would not see it.
 REPORTS := $(abspath $(OUT)/reports)

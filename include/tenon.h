@@ -11,6 +11,7 @@
 #include <tenon/node.h>
 #include <tenon/pg.h>
 #include <tenon/process.h>
+#include <tenon/route.h>
 #include <tenon/rpc.h>
 #include <tenon/scheduler.h>
 #include <tenon/supervisor.h>
