@@ -16,6 +16,7 @@
 #include <tenon/scheduler.h>
 #include <tenon/supervisor.h>
 #include <tenon/task.h>
+#include <tenon/telemetry.h>
 #include <tenon/term.h>
 #include <tenon/x3m.h>
 

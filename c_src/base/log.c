@@ -190,23 +190,61 @@ static void write_all_to_stderr(const char *line, size_t len)
     } while (n < 0 && errno == EINTR);
 }
 
+static void
+begin_line(struct line *line, enum tn_level level, const char *event)
+{
+    line->len = 0;
+    line->cut = false;
+    add_time(line);
+    add_text(line, "level=");
+    add_text(line, tn_level_name(level));
+    add_text(line, " event=");
+    add_text(line, event);
+}
+
+static void
+end_line(struct line *line, const struct tn_log *log, enum tn_level level)
+{
+    line->bytes[line->len++] = '\n';
+    if (log->write != NULL) {
+        log->write(log->user, (int)level, line->bytes, line->len);
+    } else {
+        write_all_to_stderr(line->bytes, line->len);
+    }
+}
+
+void tn_log_pairs(const struct tn_log *log,
+                  enum tn_level level,
+                  const char *event,
+                  const struct tn_log_pair *pairs,
+                  size_t count)
+{
+    struct line line;
+
+    if (log == NULL || level < log->min) {
+        return;
+    }
+    begin_line(&line, level, event);
+    for (size_t i = 0; i < count && !line.cut; i++) {
+        if (pairs[i].value != NULL) {
+            add_pair(&line, pairs[i].key, pairs[i].value);
+        }
+    }
+    end_line(&line, log, level);
+}
+
 void tn_log_va(const struct tn_log *log,
                enum tn_level level,
                const char *event,
                va_list pairs)
 {
-    struct line line = { .len = 0 };
+    struct line line;
     const char *key;
 
     if (log == NULL || level < log->min) {
         return;
     }
-    add_time(&line);
-    add_text(&line, "level=");
-    add_text(&line, tn_level_name(level));
-    add_text(&line, " event=");
-    add_text(&line, event);
-
+    begin_line(&line, level, event);
     while (!line.cut && (key = va_arg(pairs, const char *)) != NULL) {
         const char *value = va_arg(pairs, const char *);
 
@@ -214,13 +252,7 @@ void tn_log_va(const struct tn_log *log,
             add_pair(&line, key, value);
         }
     }
-
-    line.bytes[line.len++] = '\n';
-    if (log->write != NULL) {
-        log->write(log->user, (int)level, line.bytes, line.len);
-    } else {
-        write_all_to_stderr(line.bytes, line.len);
-    }
+    end_line(&line, log, level);
 }
 
 void tn_log(const struct tn_log *log,

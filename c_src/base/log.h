@@ -44,6 +44,17 @@ void tn_log_va(const struct tn_log *log,
                const char *event,
                va_list pairs);
 
+/* The same with the pairs in an array. */
+struct tn_log_pair {
+    const char *key;
+    const char *value;
+};
+void tn_log_pairs(const struct tn_log *log,
+                  enum tn_level level,
+                  const char *event,
+                  const struct tn_log_pair *pairs,
+                  size_t count);
+
 /* "debug", "info", "warn", "error"; "silent". */
 const char *tn_level_name(enum tn_level level);
 

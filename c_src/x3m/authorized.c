@@ -6,6 +6,7 @@
 
 #include <tenon/x3m.h>
 
+#include "base/clock.h"
 #include "base/error.h"
 #include "node/node.h"
 #include "node/request.h"
@@ -14,6 +15,7 @@
 #include "x3m/message.h"
 #include "x3m/message_new.h"
 #include "x3m/providers.h"
+#include "x3m/telemetry.h"
 #include "x3m/x3m.h"
 
 /* As the library. */
@@ -163,6 +165,9 @@ static enum tenon_err prepare(struct question *question,
                             : tn_message_set_invoked_at(question->message);
 
     if (rc == TENON_OK) {
+        tn_telemetry_caller(question->x3m, TN_EVENT_CHECKING_AUTHORIZED,
+                            TN_MEASURED_START, tn_now_ns(), question->message,
+                            NULL);
         rc = tn_providers_find(
             question->x3m,
             tn_message_field(question->message, TN_FIELD_SERVICE_NAME),

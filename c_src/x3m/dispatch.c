@@ -8,6 +8,7 @@
 
 #include <tenon/x3m.h>
 
+#include "base/clock.h"
 #include "base/error.h"
 #include "node/node.h"
 #include "node/request.h"
@@ -17,6 +18,7 @@
 #include "x3m/message.h"
 #include "x3m/message_new.h"
 #include "x3m/providers.h"
+#include "x3m/telemetry.h"
 #include "x3m/x3m.h"
 
 /* As the library. */
@@ -33,6 +35,11 @@ struct dispatch {
     struct tn_providers providers;
     size_t next;           /* node to try after the one under way */
     tenon_value *refusals; /* [{node, reason}], latest first; NULL: none */
+    /* what is counted and told of it */
+    struct tn_dispatch_metrics *metrics; /* of the service; NULL: none */
+    enum tn_dispatched ended;
+    uint64_t start_ns;
+    uint64_t invoked_ns; /* the try under way; 0: nobody was asked */
     /* the end */
     tenon_dispatch_fn fn; /* NULL: a thread waits */
     void *user;
@@ -88,6 +95,9 @@ finish(struct dispatch *dispatch, enum tenon_err code, tenon_message *reply)
         reply = NULL;
         code = TENON_E_NOMEM;
     }
+    tn_dispatch_metrics_end(dispatch->metrics,
+                            code < 0 ? TN_DISPATCHED_FAILED : dispatch->ended,
+                            dispatch->start_ns);
     end(dispatch, code, reply);
 }
 
@@ -98,6 +108,23 @@ static void finish_untouched(struct dispatch *dispatch)
 
     dispatch->message = NULL;
     end(dispatch, TENON_OK, message);
+}
+
+/* Who has been asked last. */
+static const char *asked_node(const struct dispatch *dispatch)
+{
+    return dispatch->providers.local != NULL
+               ? "local"
+               : dispatch->providers.nodes[dispatch->next - 1].node;
+}
+
+/* A try of a provider has ended with this result. */
+static void tell_responded(struct dispatch *dispatch,
+                           const tenon_message *result)
+{
+    tn_telemetry_caller(dispatch->x3m, TN_EVENT_SERVICE_RESPONDED,
+                        TN_MEASURED_END, dispatch->invoked_ns, result,
+                        asked_node(dispatch));
 }
 
 /* Ends with a response made here, on the message as it was sent. response:
@@ -116,14 +143,22 @@ static void finish_with(struct dispatch *dispatch, tenon_builder *response)
     if (rc < 0) {
         tenon_message_free(reply);
         finish(dispatch, TENON_E_NOMEM, NULL);
-    } else {
-        finish(dispatch, TENON_OK, reply);
+        return;
     }
+    if (dispatch->invoked_ns != 0) {
+        tell_responded(dispatch, reply);
+    }
+    finish(dispatch, TENON_OK, reply);
 }
 
 static void finish_unavailable(struct dispatch *dispatch)
 {
     tenon_builder response;
+
+    dispatch->ended = TN_DISPATCHED_UNAVAILABLE;
+    tn_telemetry_caller(dispatch->x3m, TN_EVENT_SERVICE_NOT_FOUND,
+                        TN_MEASURED_END, dispatch->start_ns, dispatch->message,
+                        NULL);
 
     tn_builder_init(&response, TENON_TERM_MAX_BYTES);
     tenon_build_tuple(&response, 2);
@@ -136,6 +171,8 @@ static void finish_unavailable(struct dispatch *dispatch)
 static void finish_timeout(struct dispatch *dispatch)
 {
     tenon_builder response;
+
+    dispatch->ended = TN_DISPATCHED_TIMEOUT;
 
     tn_builder_init(&response, TENON_TERM_MAX_BYTES);
     tenon_build_tuple(&response, 4);
@@ -152,6 +189,8 @@ static void finish_timeout(struct dispatch *dispatch)
 static void finish_badrpc(struct dispatch *dispatch, tenon_term reason)
 {
     tenon_builder response;
+
+    dispatch->ended = TN_DISPATCHED_FAILED;
 
     tn_builder_init(&response, TENON_TERM_MAX_BYTES);
     tenon_build_tuple(&response, 2);
@@ -178,14 +217,6 @@ static void finish_limit(struct dispatch *dispatch)
 /* ---- one provider after the other ------------------------------------- */
 
 static enum tenon_err try_next(struct dispatch *dispatch, tenon_error *err);
-
-/* Who has been asked last. */
-static const char *asked_node(const struct dispatch *dispatch)
-{
-    return dispatch->providers.local != NULL
-               ? "local"
-               : dispatch->providers.nodes[dispatch->next - 1].node;
-}
 
 /* Puts {node, reason} in front of the refusals. */
 static enum tenon_err add_refusal(struct dispatch *dispatch, tenon_term reason)
@@ -236,6 +267,7 @@ static void finish_refused(struct dispatch *dispatch, tenon_message *reply)
                             : tn_message_set(reply, TN_FIELD_RESPONSE,
                                              tenon_value_term(response));
 
+    dispatch->ended = TN_DISPATCHED_REFUSED;
     tenon_value_free(response);
     if (rc < 0) {
         tenon_message_free(reply);
@@ -267,6 +299,7 @@ static void on_reply(struct dispatch *dispatch, tenon_message *reply)
 {
     tenon_term reason;
 
+    tell_responded(dispatch, reply);
     if (!asks_for_another(reply, &reason)) {
         finish(dispatch, TENON_OK, reply);
     } else if (add_refusal(dispatch, reason) < 0) {
@@ -303,6 +336,18 @@ static void on_attempt_end(void *user, const struct tn_attempt_end *end)
     }
 }
 
+static void tell_invoking(struct dispatch *dispatch)
+{
+    const char *node = asked_node(dispatch);
+
+    dispatch->invoked_ns = tn_now_ns();
+    tn_telemetry_caller(dispatch->x3m, TN_EVENT_SERVICE_FOUND, TN_MEASURED_END,
+                        dispatch->start_ns, dispatch->message, node);
+    tn_telemetry_caller(dispatch->x3m, TN_EVENT_INVOKING_SERVICE,
+                        TN_MEASURED_START, dispatch->invoked_ns,
+                        dispatch->message, node);
+}
+
 /* After success the dispatch may be gone. */
 static enum tenon_err try_next(struct dispatch *dispatch, tenon_error *err)
 {
@@ -321,6 +366,7 @@ static enum tenon_err try_next(struct dispatch *dispatch, tenon_error *err)
         spec.node = provider->node;
         spec.module = provider->module;
     }
+    tell_invoking(dispatch);
     return tn_attempt_start(dispatch->x3m, &spec, err);
 }
 
@@ -366,6 +412,12 @@ static enum tenon_err prepare(struct dispatch *dispatch,
     enum tenon_err rc = tn_message_set_invoked_at(dispatch->message);
 
     if (rc == TENON_OK) {
+        tn_telemetry_caller(dispatch->x3m, TN_EVENT_DISCOVERING_SERVICE,
+                            TN_MEASURED_START, dispatch->start_ns,
+                            dispatch->message, NULL);
+        dispatch->metrics = tn_dispatch_metrics_of(
+            dispatch->x3m,
+            tn_message_field(dispatch->message, TN_FIELD_SERVICE_NAME));
         rc = tn_providers_find(
             dispatch->x3m,
             tn_message_field(dispatch->message, TN_FIELD_SERVICE_NAME),
@@ -395,6 +447,7 @@ new_dispatch(tenon_node *node, const struct order *order, tenon_error *err)
         return NULL;
     }
     dispatch->x3m = x3m;
+    dispatch->start_ns = tn_now_ns();
     dispatch->timeout_ms =
         order->timeout_ms == 0 ? DISPATCH_TIMEOUT_MS : order->timeout_ms;
     dispatch->answered = is_answered(order);
@@ -419,7 +472,13 @@ static enum tenon_err start(struct dispatch *dispatch, tenon_error *err)
         finish_unavailable(dispatch);
         return TENON_OK;
     }
-    return try_next(dispatch, err);
+    enum tenon_err rc = try_next(dispatch, err);
+
+    if (rc < 0) {
+        tn_dispatch_metrics_end(dispatch->metrics, TN_DISPATCHED_FAILED,
+                                dispatch->start_ns);
+    }
+    return rc;
 }
 
 static enum tenon_err run(tenon_node *node,

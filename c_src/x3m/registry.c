@@ -154,6 +154,9 @@ static void on_peer(void *user, const char *name, bool up, bool visible)
 {
     struct tn_x3m *x3m = user;
 
+    if (visible) {
+        tn_telemetry_node(x3m, up, name);
+    }
     if (up) {
         /* Hidden nodes are not spoken to unless they ask. */
         if (visible) {

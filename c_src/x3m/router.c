@@ -396,7 +396,11 @@ enum tenon_err tenon_register_services(tenon_router *router)
         rc = register_all(router);
     }
     tn_x3m_unlock(router->x3m);
-    return rc < 0 ? rc : tn_registry_announce(router->x3m, router);
+    if (rc < 0) {
+        return rc;
+    }
+    tn_telemetry_registered(router->x3m, router);
+    return tn_registry_announce(router->x3m, router);
 }
 
 /* ---- asking ----------------------------------------------------------- */

@@ -4,6 +4,7 @@
 #ifndef TN_X3M_ROUTER_H
 #define TN_X3M_ROUTER_H
 
+#include <stdatomic.h>
 #include <stdbool.h>
 #include <sys/queue.h>
 
@@ -23,7 +24,8 @@ struct tenon_router {
     void *authorize_user;
     tenon_choose_node_fn choose_node;
     void *choose_node_user;
-    char module[]; /* constant */
+    atomic_bool logs_elsewhere; /* at the caller's group leader */
+    char module[];              /* constant */
 };
 
 /* The tn_function_fallback_fn of an X3m part (user): services by router and

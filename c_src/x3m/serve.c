@@ -6,6 +6,7 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "base/clock.h"
 #include "base/log.h"
 #include "node/call.h"
 #include "node/node.h"
@@ -18,7 +19,8 @@
  * `tag`, which a kept call has copied. */
 struct service_call {
     tenon_message message;
-    const struct tn_service *service;
+    struct tn_service *service;
+    uint64_t start_ns; /* of the handler */
     /* The service's, because a kept call may be released when that is gone. */
     tenon_settle_fn on_rollback;
     void *user;
@@ -160,6 +162,23 @@ static enum tenon_err fail(tenon_call *call,
     return TENON_OK;
 }
 
+static void
+count_reply(tenon_call *call, struct service_call *served, enum tenon_err rc)
+{
+    struct tn_service *service = served->service;
+
+    if (rc < 0) {
+        log_failure(call, service, "reply", rc);
+        tn_count(&service->metrics.failed);
+        return;
+    }
+    tn_histogram_add(&service->metrics.latency, tn_now_ns() - served->start_ns);
+    if (call == served->on_stack) {
+        tn_telemetry_finished(service->router->x3m, served->start_ns,
+                              &served->message);
+    }
+}
+
 static enum tenon_err
 answer(tenon_call *call, enum tn_outcome outcome, tenon_term value)
 {
@@ -167,13 +186,12 @@ answer(tenon_call *call, enum tn_outcome outcome, tenon_term value)
 
     if (outcome != TN_OUT_RETURN) {
         settle(served, false);
+        tn_count(&served->service->metrics.failed);
         return fail(call, served, outcome, value);
     }
     enum tenon_err rc = reply(call, served, value);
 
-    if (rc < 0) {
-        log_failure(call, served->service, "reply", rc);
-    }
+    count_reply(call, served, rc);
     if (call == served->on_stack) {
         return_atom(served->around, "ok");
     }
@@ -198,6 +216,13 @@ static const struct tn_call_ops service_ops = {
     .unanswered = unanswered,
     .free_extra = free_served,
 };
+
+const struct tn_service *tn_serve_service_of(tenon_call *call)
+{
+    const struct service_call *served = served_by(call);
+
+    return served == NULL ? NULL : served->service;
+}
 
 tenon_message *tenon_call_message(tenon_call *call)
 {
@@ -240,12 +265,16 @@ static void run_handler(tenon_call *around, struct service_call *served)
     tn_call_init(&call, &service_ops, around->self);
     call.request = tn_message_field(&served->message, TN_FIELD_RAW_REQUEST);
     call.from = tn_message_field(&served->message, TN_FIELD_REPLY_TO);
+    call.group_leader = around->group_leader;
     call.tag = served->message.base;
     call.extra = served;
     served->on_stack = &call;
     served->around = around;
     served->on_rollback = service->on_rollback;
     served->user = service->user;
+    served->start_ns = tn_now_ns();
+    tn_telemetry_executing(service->router->x3m, served->start_ns,
+                           &served->message);
     service->fn(&call, service->user);
     tn_call_finish(&call);
     /* Refused when the handler has answered. */
@@ -321,6 +350,7 @@ refuse(tenon_call *call, struct service_call *served, tenon_term refusal)
     tenon_builder builder;
     tenon_term response;
 
+    tn_count(&served->service->metrics.refused);
     tn_builder_init(&builder, TENON_TERM_MAX_BYTES);
     tenon_build_tuple(&builder, 2);
     tenon_build_atom(&builder, "error");
@@ -350,11 +380,13 @@ static void place(tenon_call *call, struct service_call *served)
         run_handler(call, served);
         return;
     case TN_PLACE_THERE:
+        tn_count(&served->service->metrics.forwarded);
         tn_forward(served->service, &served->message, node.text);
         return_atom(call, "ok");
         break;
     case TN_PLACE_NONE:
         log_failure(call, served->service, "choose_node", TENON_OK);
+        tn_count(&served->service->metrics.failed);
         tenon_raise(call, ":badarg");
         break;
     }
@@ -380,6 +412,7 @@ static void decide(tenon_call *call, struct service_call *served)
         /* Nobody has said yes. */
         log_failure(call, served->service, "authorize",
                     tenon_builder_error(&builder));
+        tn_count(&served->service->metrics.failed);
         tenon_raise(call, ":badarg");
         free_served(served);
         break;
@@ -405,6 +438,8 @@ void tn_serve_service(tenon_call *call, void *user)
         no_clause(call, "message is for another service");
         return;
     }
+    tn_count(&service->metrics.calls);
+    tn_telemetry_received(service->router->x3m, service, &served->message);
     decide(call, served);
 }
 
@@ -523,6 +558,7 @@ void tn_serve_invoke(tenon_call *call, void *user)
 
     if (served != NULL) {
         served->service = service;
+        tn_count(&service->metrics.calls);
         run_handler(call, served);
     }
 }

@@ -6,6 +6,11 @@
 
 #include <tenon/x3m.h>
 
+struct tn_service;
+
+/* The service that a call is of; NULL: it is no service's call. */
+const struct tn_service *tn_serve_service_of(tenon_call *call);
+
 #define TN_AUTHORIZED_FUNCTION "authorized?"
 #define TN_REGISTERED_FUNCTION "registered_services"
 #define TN_INVOKE_FUNCTION "_invoke"

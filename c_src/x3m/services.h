@@ -11,6 +11,7 @@
 #include <tenon/x3m.h>
 
 #include "base/hash.h"
+#include "x3m/metrics.h"
 
 /* One service of a router of this node. Never freed before the node. */
 struct tn_service {
@@ -27,6 +28,7 @@ struct tn_service {
     bool registered;
     const char *handler; /* atoms' texts; lie behind name, or the module's */
     const char *function;
+    struct tn_served_metrics metrics;
     char name[]; /* an atom's text */
 };
 

@@ -17,6 +17,8 @@ static void free_x3m(void *part)
     struct tn_x3m *x3m = part;
 
     tn_routers_fini(x3m);
+    tn_x3m_metrics_fini(x3m);
+    tn_telemetry_fini(&x3m->telemetry);
     tn_remotes_fini(&x3m->remotes);
     tenon_process_release(x3m->registry);
     pthread_mutex_destroy(&x3m->lock);
@@ -46,6 +48,7 @@ static struct tn_x3m *new_x3m(tenon_node *node)
         pthread_mutex_init(&x3m->lock, NULL);
         SLIST_INIT(&x3m->routers);
         LIST_INIT(&x3m->attempts);
+        tn_telemetry_init(&x3m->telemetry);
     }
     return x3m;
 }
@@ -79,6 +82,10 @@ static enum tenon_err start_locked(struct tn_x3m *x3m, tenon_error *err)
 
     if (rc < 0) {
         return tn_error(err, rc, "x3m: %s", tenon_err_text(rc));
+    }
+    rc = tn_x3m_metrics_start(x3m);
+    if (rc < 0) {
+        return tn_error(err, rc, "x3m: metrics: %s", tenon_err_text(rc));
     }
     rc = tn_registry_start(x3m, err);
     x3m->started = rc == TENON_OK;

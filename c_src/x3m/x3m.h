@@ -13,6 +13,7 @@
 
 #include "node/timer.h"
 #include "x3m/services.h"
+#include "x3m/telemetry.h"
 
 struct tn_attempt;
 LIST_HEAD(tn_attempt_list, tn_attempt);
@@ -21,7 +22,8 @@ SLIST_HEAD(tn_router_list, tenon_router);
 /* Attached to the node; lives as long as it. */
 struct tn_x3m {
     tenon_node *node;
-    atomic_uint last_message; /* counter in message ids */
+    atomic_uint last_message;      /* counter in message ids */
+    struct tn_telemetry telemetry; /* has a lock of its own */
 
     pthread_mutex_t start_lock; /* guards the start; taken before lock */
     bool started;
@@ -34,6 +36,7 @@ struct tn_x3m {
     struct tn_remotes remotes;
     struct tn_attempt_list attempts;
     unsigned attempt_count;
+    struct tn_dispatch_metrics *dispatched; /* uthash by service name */
 
     tenon_process *registry; /* kept; set by the start */
     struct tn_timer exchange;

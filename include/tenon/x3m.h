@@ -271,6 +271,42 @@ tenon_reply_created(tenon_call *call, const char *pattern, ...);
  * Source: the {:reply, message} of a message handler. */
 TENON_API enum tenon_err tenon_reply_message(tenon_call *call);
 
+/* Whether the log lines of the router's handlers stay on this node's log, as
+ * they do by default, or go to the group leader of each call, so that whoever
+ * calls from iex sees them there. Errors: INVAL. Threads: any.
+ * Source: option ensure_local_logging? of X3m.System.Router; there an event goes
+ * to the logger of the group leader's node, here its text to the group leader. */
+TENON_API enum tenon_err tenon_router_ensure_local_logging(tenon_router *router,
+                                                           bool ensure);
+
+/* Most pairs of a line of its own, and of its message's logger_metadata; those
+ * above are left out. */
+#define TENON_LOG_PAIRS_MAX 16
+/* A value of the metadata is cut to this, with its NUL. */
+#define TENON_LOG_VALUE_MAX_BYTES 256
+
+/* Writes a log line of a handler, with the logger_metadata of its message, the
+ * values as inspect prints them:
+ *
+ *     tenon_log(call, TENON_LOG_INFO, "balance too low", "account", id, NULL);
+ *     time=... level=info event=log service=pay text="balance too low"
+ *         account=a-1 meta.request_id="\"r-1\""         on the node's log
+ *     14:07:31.123 request_id="r-1" account=a-1 [info] balance too low
+ *                                                   at the group leader, in UTC
+ *
+ * The second when the router does not ensure local logging; it is not waited
+ * for, and goes on the node's log when it cannot be sent.
+ *
+ * call   borrowed; of a service, also a kept one. Of any other call the line is
+ *        written without metadata. NULL logs nothing.
+ * level  TENON_LOG_DEBUG to TENON_LOG_ERROR; below the node's it is dropped.
+ * text   borrowed; UTF-8.
+ * ...    pairs of const char * key (a word of the program) and const char *
+ *        value (borrowed; NULL drops the pair), then NULL.
+ * Threads: as the call's. Blocks: as the node's log function does. */
+TENON_API TENON_NULL_LAST void
+tenon_log(tenon_call *call, enum tenon_log_level level, const char *text, ...);
+
 /* ---- calling ---------------------------------------------------------- */
 
 /* Dispatches a message to a service of this node or another one and waits for

@@ -78,6 +78,18 @@ static void do_nothing(tenon_call *call, tenon_term payload)
     (void)payload;
 }
 
+static char *text_of(tenon_term term);
+
+/* The payload: the line's text. */
+static void do_log(tenon_call *call, tenon_term payload)
+{
+    char *text = text_of(payload);
+
+    tenon_log(call, TENON_LOG_WARNING, text, "deed", "log", NULL);
+    free(text);
+    tenon_reply(call, ":ok");
+}
+
 static const struct {
     const char *name;
     void (*fn)(tenon_call *call, tenon_term payload);
@@ -86,7 +98,7 @@ static const struct {
     { "created", do_created }, { "response", do_response },
     { "change", do_change },   { "raise", do_raise },
     { "throw", do_throw },     { "exit", do_exit },
-    { "silent", do_nothing },
+    { "silent", do_nothing },  { "log", do_log },
 };
 
 /* The request: {refusals, deed, payload}; a node that is a key of refusals
@@ -398,6 +410,70 @@ static void probe_authorized(tenon_call *call, void *user)
     tenon_message_free(message);
 }
 
+/* ---- telemetry and log lines -------------------------------------------- */
+
+/* Who is told of events. */
+static struct {
+    pthread_mutex_t lock;
+    tenon_pid pid;
+} watcher = { PTHREAD_MUTEX_INITIALIZER, { 0 } };
+
+static void tell_watcher(void *user, const tenon_telemetry_event *event)
+{
+    (void)user;
+    pthread_mutex_lock(&watcher.lock);
+    tenon_pid pid = watcher.pid;
+
+    pthread_mutex_unlock(&watcher.lock);
+    tenon_send_format(event->node, &(tenon_dest){ .pid = &pid },
+                      "{:telemetry, ~a, ~t, ~t}", event->name,
+                      event->measurements, event->metadata);
+}
+
+/* watch(pid): sends it {:telemetry, name, measurements, metadata} of each
+ * event, and nobody else any more. */
+static void probe_watch(tenon_call *call, void *user)
+{
+    tenon_pid pid;
+
+    (void)user;
+    if (tenon_term_pid(tenon_call_arg(call, 0), &pid) != TENON_OK) {
+        tenon_raise(call, ":badarg");
+        return;
+    }
+    pthread_mutex_lock(&watcher.lock);
+    watcher.pid = pid;
+    pthread_mutex_unlock(&watcher.lock);
+    enum tenon_err rc = tenon_telemetry_attach(tenon_call_node(call), "probe",
+                                               NULL, tell_watcher, NULL);
+
+    tenon_reply(call, "~a", rc == TENON_E_EXISTS ? "OK" : tenon_err_name(rc));
+}
+
+/* unwatch() */
+static void probe_unwatch(tenon_call *call, void *user)
+{
+    (void)user;
+    tenon_reply(
+        call, "~a",
+        tenon_err_name(tenon_telemetry_detach(tenon_call_node(call), "probe")));
+}
+
+/* ensure_local_logging(router, boolean), of a router that was registered. */
+static void probe_ensure_local_logging(tenon_call *call, void *user)
+{
+    char *module = text_of(tenon_call_arg(call, 0));
+    tenon_router *router =
+        module == NULL ? NULL : router_of(tenon_call_node(call), module);
+    bool ensure = tenon_term_is_atom(tenon_call_arg(call, 1), "true");
+
+    (void)user;
+    tenon_reply(
+        call, "~a",
+        tenon_err_name(tenon_router_ensure_local_logging(router, ensure)));
+    free(module);
+}
+
 /* ---- the library ------------------------------------------------------- */
 
 static const struct {
@@ -411,6 +487,9 @@ static const struct {
     { "dispatch_async", 2, probe_dispatch_async },
     { "validate", 2, probe_validate },
     { "authorized", 2, probe_authorized },
+    { "watch", 1, probe_watch },
+    { "unwatch", 0, probe_unwatch },
+    { "ensure_local_logging", 2, probe_ensure_local_logging },
 };
 
 static enum tenon_err load(tenon_node *node, void **state, tenon_error *err)

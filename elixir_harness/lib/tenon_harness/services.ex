@@ -63,6 +63,16 @@ defmodule TenonHarness.Services do
       else: Dispatcher.dispatch(message)
   end
 
+  @doc "Dispatches with that group leader, as from a shell."
+  def dispatch_in_session(session, service, raw_request, opts) do
+    fn ->
+      Process.group_leader(self(), session)
+      dispatch_here(service, raw_request, opts)
+    end
+    |> Task.async()
+    |> Task.await(20_000)
+  end
+
   @doc false
   def outcome_here(service, raw_request, opts) do
     {pid, ref} =
