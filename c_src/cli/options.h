@@ -50,6 +50,7 @@ struct cli_settings {
     int64_t timeout_ms;
     int64_t log_level; /* an enum tenon_log_level */
     bool hidden;
+    bool metrics;
     bool help;
     const char *arguments[CLI_ARGUMENTS_MAX];
 };

@@ -8,6 +8,7 @@
 
 #include "cli/client.h"
 #include "cli/commands.h"
+#include "cli/metrics.h"
 
 /* Between two looks at the registry, which tells nobody when it learns. */
 #define LOOK_EVERY_MS 5
@@ -127,6 +128,9 @@ static bool is_told(tenon_node *node, const void *user)
 
 /* The lines of the list, to be sorted. */
 struct lines {
+    tenon_node *node;
+    const struct cli_settings *settings;
+    struct cli_metrics metrics;
     char **at;
     size_t count;
     bool failed;
@@ -151,7 +155,11 @@ static char *plain_atom(tenon_term term)
     return cli_term_text(term);
 }
 
-static char *make_line(tenon_term service, tenon_term on, tenon_term module)
+/* metrics: the rest of the line. */
+static char *make_line(tenon_term service,
+                       tenon_term on,
+                       tenon_term module,
+                       const char *metrics)
 {
     char *parts[] = {
         plain_atom(service),
@@ -161,11 +169,13 @@ static char *make_line(tenon_term service, tenon_term on, tenon_term module)
     char *line = NULL;
 
     if (parts[0] != NULL && parts[1] != NULL && parts[2] != NULL) {
-        size_t cap = strlen(parts[0]) + strlen(parts[1]) + strlen(parts[2]) + 3;
+        size_t cap = strlen(parts[0]) + strlen(parts[1]) + strlen(parts[2]) +
+                     strlen(metrics) + 3;
 
         line = malloc(cap);
         if (line != NULL) {
-            snprintf(line, cap, "%s %s %s", parts[0], parts[1], parts[2]);
+            snprintf(line, cap, "%s %s %s%s", parts[0], parts[1], parts[2],
+                     metrics);
         }
     }
     for (size_t i = 0; i < 3; i++) {
@@ -178,6 +188,7 @@ static void
 add_line(void *user, tenon_term service, tenon_term on, tenon_term module)
 {
     struct lines *lines = user;
+    char metrics[CLI_METRICS_TEXT_BYTES] = "";
     char **at = realloc(lines->at, (lines->count + 1) * sizeof *at);
 
     if (at == NULL) {
@@ -185,7 +196,12 @@ add_line(void *user, tenon_term service, tenon_term on, tenon_term module)
         return;
     }
     lines->at = at;
-    at[lines->count] = make_line(service, on, module);
+    if (lines->settings->metrics) {
+        cli_metrics_text(&lines->metrics, lines->node,
+                         (uint32_t)lines->settings->timeout_ms, service, on,
+                         metrics);
+    }
+    at[lines->count] = make_line(service, on, module, metrics);
     if (at[lines->count] == NULL) {
         lines->failed = true;
         return;
@@ -198,9 +214,10 @@ static int compare_lines(const void *a, const void *b)
     return strcmp(*(char *const *)a, *(char *const *)b);
 }
 
-static bool print_services(tenon_node *node)
+static bool print_services(tenon_node *node,
+                           const struct cli_settings *settings)
 {
-    struct lines lines = { 0 };
+    struct lines lines = { .node = node, .settings = settings };
 
     each_provider(node, add_line, &lines);
     if (lines.count > 0) {
@@ -211,6 +228,7 @@ static bool print_services(tenon_node *node)
         free(lines.at[i]);
     }
     free(lines.at);
+    cli_metrics_fini(&lines.metrics);
     if (lines.failed) {
         cli_complain("%s", tenon_err_text(TENON_E_NOMEM));
     }
@@ -226,7 +244,7 @@ int cli_services(const struct cli_settings *settings)
         return CLI_FAILED;
     }
     cli_wait_registry(node, settings->timeout_ms, is_told, &reached);
-    bool printed = print_services(node);
+    bool printed = print_services(node, settings);
 
     tenon_node_stop(node);
     return printed && reached.count == settings->connect.count ? CLI_OK

@@ -71,6 +71,11 @@ const struct cli_option cli_options[] = {
       CLI_NAMES, "longest time to wait for the answer" },
     { "host", "HOST", CLI_TEXT, FIELD(host), 0, 0, NULL, CLI_NAMES,
       "ask the epmd of this host; without it that of this machine" },
+    { "metrics", NULL, CLI_FLAG, FIELD(metrics), 0, 0, NULL, CLI_SERVICES,
+      "add what each C node has counted of its services: calls, refused by "
+      "authorize, forwarded, failed, replied, and the mean, 99th percentile "
+      "and "
+      "longest time of the replies in microseconds" },
     { "help", NULL, CLI_FLAG, FIELD(help), 0, 0, NULL, CLI_ALL,
       "print this text" },
     { 0 },

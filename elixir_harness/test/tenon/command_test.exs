@@ -119,6 +119,31 @@ defmodule TenonHarness.CommandTest do
       assert output =~ ~r/c_digest.*#{Regex.escape(tenon)}/
       refute output =~ "c_private"
     end
+
+    test "adds what a C node has counted, and nothing for a BEAM node", %{
+      peer: peer,
+      tenon: tenon,
+      beam: beam
+    } do
+      assert Services.outcome(beam, :c_digest, %{"data" => "x"}) |> elem(0) == :ok
+
+      services = fn ->
+        {output, 0} = tenon(["services", "--metrics", "--connect", tenon, "--connect", peer])
+        String.split(output, "\n")
+      end
+
+      # A reply may be here before it is counted.
+      Wait.until("the reply to be counted", fn ->
+        Enum.find(services.(), &(&1 =~ ~r/^c_digest .* replied=[1-9]/))
+      end)
+
+      lines = services.()
+
+      assert Enum.find(lines, &String.starts_with?(&1, "c_digest ")) =~
+               ~r/^c_digest #{Regex.escape(tenon)} Demo.Router calls=\d+ refused=0 forwarded=0 failed=0 replied=\d+ mean_us=\d+ p99_us=\d+ max_us=\d+$/
+
+      assert "e_echo #{peer} TenonHarness.BeamRouter" in lines
+    end
   end
 
   describe "tenon names" do

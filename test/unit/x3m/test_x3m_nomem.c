@@ -8,6 +8,7 @@
 
 #include <cmocka.h>
 
+#include "otp/metrics.h"
 #include "unit/otp/own_node.h"
 #include "unit/support/nomem.h"
 #include "x3m/message.h"
@@ -20,6 +21,7 @@
 static void echo(tenon_call *call, void *user)
 {
     (void)user;
+    tenon_log(call, TENON_LOG_ERROR, "echoed", "key", "value", NULL);
     tenon_reply_ok(call, "~t", tenon_call_request(call));
 }
 
@@ -32,10 +34,14 @@ choose_gone(const tenon_message *message, tenon_builder *node, void *user)
     }
 }
 
+static tenon_router *router;
+
 static int start(void **state)
 {
     tenon_node *node = own_node_start();
-    tenon_router *router = tenon_router_new(node, "Elixir.T.Router");
+
+    OK(tn_metrics_start(node, NULL));
+    router = tenon_router_new(node, "Elixir.T.Router");
 
     OK(tenon_router_choose_node(router, choose_gone, NULL));
 
@@ -178,6 +184,39 @@ static void dispatch_forwarded(void *user)
     dispatch_to(user, TENON_DRY_RUN_YES, "{:error, {:badrpc, :nodedown}}");
 }
 
+static void look_at(void *user, const tenon_telemetry_event *event)
+{
+    (void)user;
+    assert_int_equal(tenon_term_type(event->measurements), TENON_TYPE_MAP);
+    assert_int_equal(tenon_term_type(event->metadata), TENON_TYPE_MAP);
+}
+
+/* Events that cannot be built are dropped, lines that cannot be sent as well. */
+static void dispatch_watched(void *user)
+{
+    tenon_node *node = user;
+    tenon_builder *metrics = tenon_builder_new();
+    enum tenon_err rc =
+        tenon_telemetry_attach(node, "watch", NULL, look_at, NULL);
+
+    is_expected(rc);
+    dispatch_once(node);
+    if (rc == TENON_OK) {
+        OK(tenon_telemetry_detach(node, "watch"));
+    }
+    rc = tenon_metrics(node, metrics);
+    assert_true(rc == TENON_OK || nomem_failed());
+    tenon_builder_free(metrics);
+}
+
+static void a_watched_dispatch_ends_whatever_cannot_be_allocated(void **state)
+{
+    OK(tenon_router_ensure_local_logging(router, false));
+    assert_true(nomem_fail_each(dispatch_watched, *state) >= 30);
+    OK(tenon_router_ensure_local_logging(router, true));
+    dispatch_watched(*state);
+}
+
 static void a_dispatch_ends_whatever_cannot_be_allocated(void **state)
 {
     assert_true(nomem_fail_each(dispatch_once, *state) >= 20);
@@ -222,6 +261,7 @@ int main(void)
         cmocka_unit_test(an_aggregates_id_is_generated_or_not),
         cmocka_unit_test(an_offer_that_cannot_be_kept_is_told),
         cmocka_unit_test(a_dispatch_ends_whatever_cannot_be_allocated),
+        cmocka_unit_test(a_watched_dispatch_ends_whatever_cannot_be_allocated),
         cmocka_unit_test(a_forward_ends_whatever_cannot_be_allocated),
         cmocka_unit_test(a_question_ends_whatever_cannot_be_allocated),
     };
