@@ -58,8 +58,8 @@ UNIT_SRC := $(wildcard test/unit/*/test_*.c)
 # Linked into every unit test; nomem.c only where the allocator is wrapped.
 SUPPORT_SRC := $(wildcard test/unit/support/*.c)
 FUZZ_SRC := $(wildcard test/fuzz/fuzz_*.c)
-# What the ExUnit suite drives besides: a handler library, and programs.
-LIVE_HANDLER_SRC := $(wildcard test/live/probe.c)
+# What the ExUnit suite drives besides: handler libraries, and programs.
+LIVE_HANDLER_SRC := $(wildcard test/live/probe.c test/live/client.c)
 LIVE_SRC := $(filter-out $(LIVE_HANDLER_SRC),$(wildcard test/live/*.c))
 BENCH_SRC := $(wildcard test/bench/bench_*.c)
 PUBLIC_H := $(wildcard include/*.h include/*/*.h)
@@ -369,7 +369,7 @@ live: $(LIVE_HANDLERS) $(LIVE_BIN)
 # What the ExUnit suite is to drive.
 SUBJECT = TENON_BIN=$(abspath $(PRIV)/bin/tenon) \
     TENON_DEMO_SO=$(abspath $(PRIV)/handlers/demo.so) \
-    TENON_LIVE_SO=$(abspath $(LIVE_HANDLERS)) \
+    TENON_LIVE_SO=$(abspath $(PRIV)/handlers/probe.so) \
     TENON_LIVE_DIR=$(abspath $(OUT)/test/live) \
     TENON_SAN=$(filter-out none,$(SAN))
 # A sanitizer reports into a file: a test that kills the node would not see it.

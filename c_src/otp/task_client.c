@@ -2,6 +2,7 @@
 /* Tasks that C starts under a task supervisor: each has an owner, a process of
  * this node that asks the supervisor, gives the order, and is told the end. */
 #include <pthread.h>
+#include <stdatomic.h>
 #include <stdlib.h>
 #include <string.h>
 
@@ -13,10 +14,11 @@
 #include "node/node.h"
 #include "otp/gen.h"
 
-/* Held by its handle, by the request to the supervisor, by its owner and by
- * the job that calls back. */
 struct tenon_task {
     struct tn_job job; /* first: the worker is given this */
+    /* its handle, which may outlive the node; the request to the supervisor,
+     * its owner, the job that calls back */
+    atomic_uint holders;
     tenon_node *node;
     tenon_process *self; /* the owner; kept */
     tenon_process *link; /* kept; NULL: not linked */
@@ -29,7 +31,6 @@ struct tenon_task {
     tenon_ref ref; /* monitor, and tag of the answer; loop thread */
 
     /* guarded by the node's lock */
-    unsigned holders;
     struct tn_timer deadline;
     pthread_cond_t ended_cond;
     bool started; /* pid is known */
@@ -54,17 +55,12 @@ static void task_free(tenon_task *task)
 
 static void hold(tenon_task *task)
 {
-    tn_lock(task->node);
-    task->holders++;
-    tn_unlock(task->node);
+    atomic_fetch_add(&task->holders, 1);
 }
 
 static void let_go(tenon_task *task)
 {
-    tn_lock(task->node);
-    bool last = --task->holders == 0;
-    tn_unlock(task->node);
-    if (last) {
+    if (atomic_fetch_sub(&task->holders, 1) == 1) {
         task_free(task);
     }
 }
@@ -94,7 +90,6 @@ static void finish(tenon_task *task, enum tenon_err code, tenon_term value)
         task->value = copy;
         copy = NULL;
         calls_back = task->on_end != NULL;
-        task->holders += calls_back;
         (void)tn_timer_stop_locked(node, &task->deadline);
         pthread_cond_broadcast(&task->ended_cond);
     }
@@ -102,6 +97,7 @@ static void finish(tenon_task *task, enum tenon_err code, tenon_term value)
     tenon_value_free(copy);
     if (calls_back) {
         task->job.fn = call_back;
+        hold(task);
         tn_node_push_job(node, &task->job);
     }
     (void)tn_process_end(task->self, tn_atom_normal);
@@ -476,7 +472,7 @@ static tenon_task *task_new(tenon_node *node,
     task->timeout_ms =
         options->timeout_ms != 0 ? options->timeout_ms : TENON_CALL_TIMEOUT_MS;
     task->supervisor = keep_dest(node, supervisor);
-    task->holders = 2; /* the handle and the owner */
+    atomic_init(&task->holders, 2); /* the handle and the owner */
     if (mfa == NULL || task->supervisor == NULL) {
         tn_error(err, TENON_E_INVAL,
                  "start of a task: names and arguments do not make a term");

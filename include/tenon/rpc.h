@@ -83,6 +83,24 @@ TENON_API enum tenon_err tenon_server_cast(tenon_node *node,
                                            tenon_term request,
                                            tenon_error *err);
 
+/* The other behaviours of OTP and Elixir take the same two, and tenon_send:
+ *
+ *   Agent         call {:get, mfa}, {:update, mfa}, {:get_and_update, mfa},
+ *                 cast {:cast, mfa}, where mfa is {Map, :put, [key, value]}:
+ *                 the state comes before the arguments
+ *   DynamicSupervisor
+ *                 call {:start_child, {{mod, :start_link, args}, :permanent,
+ *                 5000, :worker, [mod]}}, {:terminate_child, pid},
+ *                 :count_children, :which_children
+ *   Supervisor    call {:start_child, %{id: id, start: mfa}}, {:delete_child,
+ *                 id}, {:restart_child, id}, {:terminate_child, id}
+ *   :gen_statem   call and cast
+ *   :gen_event    send {:notify, event}; call {:sync_notify, event}, {:call,
+ *                 handler, query}, :which_handlers
+ *   Registry      knows its own node only: tenon_rpc there of
+ *                 "Elixir.Registry", "lookup", [name, key]
+ */
+
 /* Asks a server to end and waits until it has, as GenServer.stop/3 and
  * Supervisor.stop/3.
  *

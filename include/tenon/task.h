@@ -148,7 +148,8 @@ TENON_API enum tenon_err tenon_task_shutdown(tenon_task *task,
                                              tenon_value **value,
                                              tenon_error *err);
 
-/* task: taken; NULL is fine. The task itself goes on. Threads: any. */
+/* task: taken; NULL is fine. The task itself goes on. Also after the node has
+ * been stopped. Threads: any. */
 TENON_API void tenon_task_release(tenon_task *task);
 
 /* Starts a task that nobody awaits, and waits for the supervisor's answer.

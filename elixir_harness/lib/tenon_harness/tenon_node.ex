@@ -24,6 +24,9 @@ defmodule TenonHarness.TenonNode do
   @doc "The handler library with which tests make a node dispatch and register what they like."
   def probe_so, do: path("TENON_LIVE_SO", "../priv/handlers/probe.so")
 
+  @doc "The handler library with which tests make a node call and start tasks elsewhere; beside `probe.so`."
+  def client_so, do: Path.join(Path.dirname(probe_so()), "client.so")
+
   @doc "A program that the suite drives besides, by its name."
   def live(name), do: Path.join(path("TENON_LIVE_DIR", "../_build/cc-none/test/live"), name)
 
