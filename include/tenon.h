@@ -6,6 +6,7 @@
 
 #include <tenon/api.h>
 #include <tenon/error.h>
+#include <tenon/global.h>
 #include <tenon/handlers.h>
 #include <tenon/io.h>
 #include <tenon/node.h>

@@ -51,6 +51,8 @@ struct cli_settings {
     int64_t log_level; /* an enum tenon_log_level */
     bool hidden;
     bool metrics;
+    bool no_global;
+    bool no_connect_all;
     bool help;
     const char *arguments[CLI_ARGUMENTS_MAX];
 };

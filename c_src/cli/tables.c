@@ -23,6 +23,12 @@ const struct cli_option cli_options[] = {
     { "hidden", NULL, CLI_FLAG, FIELD(hidden), 0, 0, NULL, CLI_RUN,
       "do not appear in nodes() of the peers; such a node is not told of "
       "services that come later" },
+    { "no-global", NULL, CLI_FLAG, FIELD(no_global), 0, 0, NULL, CLI_RUN,
+      "do not share the global names of the cluster" },
+    { "no-connect-all", NULL, CLI_FLAG, FIELD(no_connect_all), 0, 0, NULL,
+      CLI_RUN,
+      "do not ask the nodes that are connected for the others, to connect to "
+      "those as well" },
     { "connect", "NODE", CLI_PEERS, FIELD(connect), 0, 0, NULL, CLI_RUN,
       "connect to NODE, try again every second until it is there, and connect "
       "again when it was lost; may be given several times" },

@@ -231,6 +231,8 @@ static void set_limits(tenon_node *node, const tenon_node_config *config)
     node->port_max = config->port_max;
     node->no_epmd = config->no_epmd;
     node->hidden = config->hidden;
+    node->no_global = config->no_global;
+    node->no_connect_all = config->no_connect_all;
     node->connect_timeout_ms = config->connect_timeout_ms != 0
                                    ? config->connect_timeout_ms
                                    : TN_SETUP_TIMEOUT_MS_DEFAULT;

@@ -53,6 +53,8 @@ struct tenon_node {
     uint16_t port_max;
     bool no_epmd;
     bool hidden;
+    bool no_global;
+    bool no_connect_all;
     uint32_t connect_timeout_ms;
     struct tn_log log;
     tenon_log_fn log_fn;

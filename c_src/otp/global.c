@@ -1,18 +1,34 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* What answers to the name global_name_server. Not a name server. */
+/* The global name server of a node: the core's messages, monitors and timers
+ * in terms of the runtime. */
 #include "otp/global.h"
 
+#include <stdlib.h>
 #include <string.h>
 
+#include "base/clock.h"
 #include "base/error.h"
+#include "base/log.h"
+#include "base/random.h"
 #include "node/node.h"
 #include "otp/gen.h"
-#include "otp/own.h"
+#include "otp/global_core.h"
 
 #define NAME "global_name_server"
+#define PART "otp/global"
+/* A resolver on another node that hangs must not hold the names' lock for
+ * ever. */
+#define RESOLVE_MS 30000u
 
-/* Only a connected node is answered: a name in a message must not make this
- * node connect somewhere. */
+/* Kept with the node. */
+struct server {
+    tenon_node *node;
+    struct tn_global *global;
+    tenon_process *process; /* borrowed: it lives as long as the node */
+};
+
+/* ---- sending ----------------------------------------------------------- */
+
 static bool is_up(tenon_node *node, const char *name)
 {
     tn_lock(node);
@@ -22,46 +38,380 @@ static bool is_up(tenon_node *node, const char *name)
     return up;
 }
 
-/* {init_connect, {Vsn, Tag}, Node, ...}, with more elements in future. */
-static bool is_init_connect(tenon_term request, tenon_atom *peer)
+static void warn(void *io, const char *event, const char *node)
 {
-    tenon_term verb, version, name;
-    return tenon_tuple_get(request, 0, &verb) == TENON_OK &&
-           tenon_term_is_atom(verb, "init_connect") &&
-           tenon_tuple_get(request, 1, &version) == TENON_OK &&
-           tenon_term_type(version) == TENON_TYPE_TUPLE &&
-           tenon_tuple_get(request, 2, &name) == TENON_OK &&
-           tenon_term_atom(name, peer) == TENON_OK;
+    struct server *server = io;
+    tn_log(&server->node->log, TN_WARN, event, "node", node, NULL);
+}
+
+static void close_connection(void *io, const char *node)
+{
+    struct server *server = io;
+    (void)tenon_node_disconnect(server->node, node);
+}
+
+/* A message that is not sent would be missed for good. */
+static void send_from(struct server *server,
+                      tenon_term from,
+                      const char *node,
+                      tenon_term message)
+{
+    if (!is_up(server->node, node)) {
+        return;
+    }
+    enum tenon_err rc = tn_send_name(server->node, from, NAME, node, message);
+    if (rc != TENON_OK && rc != TENON_E_NODEDOWN && rc != TENON_E_STOPPED) {
+        warn(server, "global_not_sent", node);
+        close_connection(server, node);
+    }
+}
+
+static void send_name(void *io, const char *node, tenon_term message)
+{
+    struct server *server = io;
+    send_from(server, tn_process_pid(server->process), node, message);
+}
+
+static void send_pid(void *io, tenon_term pid, tenon_term message)
+{
+    struct server *server = io;
+    (void)tn_send_pid(server->node, tn_process_pid(server->process), pid,
+                      message);
+}
+
+static void reply(void *io, tenon_term from, tenon_term tag, tenon_term value)
+{
+    struct server *server = io;
+    (void)tn_gen_reply(server->node, tn_process_pid(server->process), from, tag,
+                       value);
+}
+
+/* The holder of locks is the client, from which calls come. */
+static void tell(void *io, const char *node, tenon_term request)
+{
+    struct server *server = io;
+    tenon_term holder = tn_process_pid(server->node->client);
+    tenon_ref ref;
+    tn_node_make_ref(server->node, &ref);
+    tenon_value *message = tenon_value_format("{:\"$gen_call\", {~t, ~r}, ~t}",
+                                              holder, &ref, request);
+    if (message == NULL) {
+        close_connection(server, node);
+        return;
+    }
+    send_from(server, holder, node, tenon_value_term(message));
+    tenon_value_free(message);
+}
+
+/* ---- asking ------------------------------------------------------------ */
+
+static void call_ended(void *user, enum tn_request_end end, tenon_term term)
+{
+    tn_gcall_end(user, end == TN_END_REPLY ? term : (tenon_term){ NULL, 0 });
+}
+
+static void
+call(void *io, const char *node, tenon_term request, struct tn_gcall *call)
+{
+    struct server *server = io;
+    const tenon_dest to = { .name = NAME, .node = node };
+    enum tenon_err rc = tn_request_server(
+        server->node, &to, request, TENON_NO_TIMEOUT, call_ended, call, NULL);
+    if (rc < 0) {
+        close_connection(server, node);
+        tn_gcall_end(call, (tenon_term){ NULL, 0 });
+    }
+}
+
+/* erpc's {Ref, return, Value}; whatever else is no result. */
+static void resolve_ended(void *user, enum tn_request_end end, tenon_term term)
+{
+    tenon_term part[3], result = { NULL, 0 };
+    if (end == TN_END_DOWN && tn_tuple_views(term, part, 3) &&
+        tenon_term_is_atom(part[1], "return")) {
+        result = part[2];
+    }
+    tn_gcall_end(user, result);
+}
+
+static void
+resolve(void *io, const char *node, tenon_term args, struct tn_gcall *call)
+{
+    struct server *server = io;
+    tenon_ref ref;
+    tn_node_make_ref(server->node, &ref);
+    tenon_value *list =
+        tenon_value_format("[~r, :global, :resolve_it, ~t]", &ref, args);
+    enum tenon_err rc =
+        list == NULL ? TENON_E_NOMEM
+                     : tn_request_spawn(server->node, node, "erpc",
+                                        "execute_call", tenon_value_term(list),
+                                        RESOLVE_MS, resolve_ended, call, NULL);
+    tenon_value_free(list);
+    if (rc < 0) {
+        tn_gcall_end(call, (tenon_term){ NULL, 0 });
+    }
+}
+
+/* ---- connecting and watching ------------------------------------------- */
+
+/* A monitor connects, and its end says that this has failed. */
+static void connect_node(void *io, const char *node)
+{
+    struct server *server = io;
+    const tenon_dest to = { .name = NAME, .node = node };
+    tenon_ref ref;
+    if (tenon_monitor(server->process, &to, &ref) < 0) {
+        tn_global_connect_failed(server->global, node);
+    }
+}
+
+static enum tenon_err monitor(void *io, const tenon_pid *pid, tenon_ref *ref)
+{
+    struct server *server = io;
+    return tenon_monitor(server->process, &(tenon_dest){ .pid = pid }, ref);
+}
+
+static void demonitor(void *io, const tenon_ref *ref)
+{
+    struct server *server = io;
+    tenon_demonitor(server->process, ref);
+}
+
+/* Without memory it is taken to live: its monitor will tell. */
+static bool is_alive(void *io, const tenon_pid *pid)
+{
+    struct server *server = io;
+    tenon_value *term = tenon_value_format("~p", pid);
+    if (term == NULL) {
+        return true;
+    }
+    tn_lock(server->node);
+    bool alive =
+        tn_process_find_locked(server->node, tenon_value_term(term)) != NULL;
+    tn_unlock(server->node);
+    tenon_value_free(term);
+    return alive;
+}
+
+static void kill_process(void *io, const tenon_pid *pid)
+{
+    static const uint8_t kill[] = { 119, 4, 'k', 'i', 'l', 'l' };
+    struct server *server = io;
+    (void)tenon_exit_signal(server->process, pid,
+                            (tenon_term){ kill, sizeof kill });
+}
+
+/* ---- timers ------------------------------------------------------------ */
+
+static void timer_due(struct tn_timer *timer, void *user)
+{
+    struct tn_gtimer *of_core = user;
+    (void)timer;
+    of_core->armed = false;
+    of_core->fn(of_core->global, of_core->user);
+}
+
+static bool timer_start(void *io, struct tn_gtimer *timer, uint32_t ms)
+{
+    struct server *server = io;
+    timer->armed = tn_timer_start(server->node, &timer->timer, ms, timer_due,
+                                  timer) == TENON_OK;
+    return timer->armed;
+}
+
+static void timer_stop(void *io, struct tn_gtimer *timer)
+{
+    struct server *server = io;
+    if (timer->armed) {
+        (void)tn_timer_stop(server->node, &timer->timer);
+        timer->armed = false;
+    }
+}
+
+static uint64_t now_ms(void *io)
+{
+    (void)io;
+    return tn_now_ms();
+}
+
+/* ---- events ------------------------------------------------------------ */
+
+static const struct tn_global_io io_of_node = {
+    .send = send_name,
+    .send_pid = send_pid,
+    .reply = reply,
+    .call = call,
+    .tell = tell,
+    .resolve = resolve,
+    .connect = connect_node,
+    .disconnect = close_connection,
+    .monitor = monitor,
+    .demonitor = demonitor,
+    .is_alive = is_alive,
+    .timer_start = timer_start,
+    .timer_stop = timer_stop,
+    .now_ms = now_ms,
+    .kill = kill_process,
+    .warn = warn,
+};
+
+/* {'DOWN', Ref, process, Pid or {Name, Node}, Reason}. True: it was one. */
+static bool take_down(struct server *server, tenon_term message)
+{
+    tenon_term part[5], name[2];
+    tenon_ref ref;
+    tenon_atom node;
+    if (!tn_tuple_views(message, part, 5) ||
+        !tenon_term_is_atom(part[0], "DOWN") ||
+        tenon_term_ref(part[1], &ref) < 0) {
+        return false;
+    }
+    if (tn_tuple_views(part[3], name, 2)) {
+        if (tenon_term_is_atom(part[4], "noconnection") &&
+            tenon_term_atom(name[1], &node) == TENON_OK) {
+            tn_global_connect_failed(server->global, node.text);
+        }
+    } else {
+        tn_global_down(server->global, &ref);
+    }
+    return true;
 }
 
 static void on_message(tenon_process *self, void *state, tenon_term message)
 {
-    (void)state;
-    tenon_node *node = tenon_process_node(self);
-    struct tn_gen gen = tn_gen_parse(message);
-    tenon_atom peer;
-    if (gen.kind != TN_GEN_CAST || !is_init_connect(gen.request, &peer) ||
-        !is_up(node, peer.text)) {
-        return;
+    struct server *server = state;
+    (void)self;
+    if (!take_down(server, message)) {
+        tn_global_message(server->global, message);
     }
-    tenon_value *in_sync = tenon_value_format(
-        "{:\"$gen_cast\", {:in_sync, ~a, true}}", tenon_node_name(node));
-    (void)tn_send_name(node, tn_process_pid(self), NAME, peer.text,
-                       tenon_value_term(in_sync));
-    tenon_value_free(in_sync);
 }
 
-static void on_end(tenon_process *self, void *state, tenon_term reason)
+static void on_peer(void *user, const char *name, bool up, bool visible)
 {
-    (void)state;
-    tn_own_restart(self, reason, NAME, tn_global_start);
+    struct server *server = user;
+    if (!visible) {
+        return;
+    }
+    if (up) {
+        tn_global_peer_up(server->global, name);
+    } else {
+        tn_global_peer_down(server->global, name);
+    }
+}
+
+/* global:resolve_it(Method, Name, HisPid, OurPid), asked by a member that has
+ * found two processes with one name. */
+static void resolve_it(tenon_call *call, void *user)
+{
+    struct server *server = user;
+    tenon_builder *out = tenon_builder_new();
+    tenon_term result;
+    if (out != NULL &&
+        tn_gresolve(&io_of_node, server, tenon_call_arg(call, 0),
+                    tenon_call_arg(call, 1), tenon_call_arg(call, 2),
+                    tenon_call_arg(call, 3), out) == TENON_OK &&
+        tenon_builder_term(out, &result) == TENON_OK) {
+        tenon_reply_term(call, result);
+    } else {
+        tenon_raise(call, ":system_limit");
+    }
+    tenon_builder_free(out);
+}
+
+/* ---- life -------------------------------------------------------------- */
+
+static void stop_on_loop(tenon_node *node, void *user)
+{
+    (void)node;
+    tn_global_stop(user);
+}
+
+static void stop(tenon_node *node, void *part)
+{
+    struct server *server = part;
+    (void)tn_node_call_on_loop(node, stop_on_loop, server->global);
+}
+
+static void free_server(void *part)
+{
+    struct server *server = part;
+    tn_global_free(server->global);
+    tenon_process_release(server->process);
+    free(server);
+}
+
+static enum tenon_err start_process(struct server *server, tenon_error *err)
+{
+    static const struct tn_process_class class = { .on_message = on_message };
+    server->process = tn_process_start(server->node,
+                                       &(struct tn_process_spec){
+                                           .class = &class,
+                                           .state = server,
+                                           .name = NAME,
+                                           .own_name = true,
+                                           .run_inline = true,
+                                           .trap_exit = true,
+                                           .immortal = true,
+                                       },
+                                       err);
+    return server->process != NULL ? TENON_OK : TENON_E_NOMEM;
+}
+
+static enum tenon_err start_core(struct server *server)
+{
+    tenon_pid own, client;
+    int64_t incarnation = 0;
+    tenon_process_pid(server->process, &own);
+    tenon_process_pid(server->node->client, &client);
+    server->global = tn_global_new(
+        &io_of_node, server, tenon_node_name(server->node), &own, &client);
+    if (server->global == NULL) {
+        return TENON_E_NOMEM;
+    }
+    /* Not the same as that of an earlier life of this node; what BEAM nodes
+     * hold for a small integer. */
+    (void)!tn_random_bytes(&incarnation, 7);
+    server->global->incarnation = incarnation >> 1;
+    return TENON_OK;
+}
+
+static enum tenon_err start_member(tenon_node *node, tenon_error *err)
+{
+    struct server *server = calloc(1, sizeof *server);
+    if (server == NULL) {
+        return tn_error(err, TENON_E_NOMEM, "start of global");
+    }
+    server->node = node;
+    enum tenon_err rc = start_process(server, err);
+    if (rc == TENON_OK) {
+        rc = start_core(server);
+    }
+    if (rc == TENON_OK) {
+        rc = tn_node_attach(node, PART, server, stop, free_server);
+    }
+    if (rc < 0) {
+        free_server(server);
+        return tn_error(err, rc, "start of global: %s", tenon_err_text(rc));
+    }
+    rc = tenon_function(node, "global", "resolve_it", 4, resolve_it, server,
+                        TENON_INLINE);
+    if (rc == TENON_OK) {
+        rc = tenon_node_watch_peers(node, on_peer, server);
+    }
+    return rc == TENON_OK
+               ? TENON_OK
+               : tn_error(err, rc, "start of global: %s", tenon_err_text(rc));
 }
 
 enum tenon_err tn_global_start(tenon_node *node, tenon_error *err)
 {
-    static const struct tn_process_class class = {
-        .on_message = on_message,
-        .on_exit = on_end,
-    };
-    return tn_own_start(node, &class, NAME, true, NULL, err);
+    return node->hidden || node->no_global ? tn_global_quiet_start(node, err)
+                                           : start_member(node, err);
+}
+
+struct tn_global *tn_global_of(tenon_node *node)
+{
+    struct server *server = tn_node_part(node, PART);
+    return server != NULL ? server->global : NULL;
 }

@@ -90,6 +90,13 @@ typedef struct tenon_node_config {
     bool no_epmd;
     /* The pg scope that NULL stands for in tenon/pg.h; NULL: "pg". */
     const char *pg_scope;
+    /* No member of the mesh that shares global names and locks
+     * (<tenon/global.h>); nor is a hidden node. */
+    bool no_global;
+    /* Does not look for the cluster: without this a visible node asks each
+     * visible node that it gets connected with for the nodes that this one
+     * knows, and connects to those. What global connects is not affected. */
+    bool no_connect_all;
 } tenon_node_config;
 
 /* Starts a node: takes its identity, listens, starts epmd when none runs,

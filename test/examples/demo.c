@@ -58,12 +58,40 @@ static enum tenon_err join_group(tenon_process *echo, tenon_error *err)
     return rc;
 }
 
+/* Several nodes may run this library: one of their servers has the name, and
+ * the others go on without it. */
+static enum tenon_err
+register_echo(tenon_node *node, tenon_process *echo, tenon_error *err)
+{
+    tenon_value *name = tenon_value_format(":tenon_echo");
+    tenon_pid pid;
+
+    tenon_process_pid(echo, &pid);
+    enum tenon_err rc = tenon_global_register(
+        node, tenon_value_term(name), &pid, TENON_GLOBAL_RANDOM_NOTIFY, 0, err);
+
+    tenon_value_free(name);
+    /* Neither of a hidden node nor with --no-global. */
+    return rc == TENON_E_NOTSUP || rc == TENON_E_EXISTS ? TENON_OK : rc;
+}
+
+/* Another node's server has got the name :tenon_echo. */
+static void echo_info(tenon_process *self, tenon_term message, void *state)
+{
+    (void)state;
+    if (tenon_match(message, "{:global_name_conflict, _}")) {
+        tenon_node_log(tenon_process_node(self), TENON_LOG_INFO,
+                       "tenon_echo_elsewhere", NULL);
+    }
+}
+
 static enum tenon_err start_echo(tenon_node *node, tenon_error *err)
 {
     tenon_process *echo = tenon_server_start(node, &(tenon_server_config){
                                                        .name = "echo",
                                                        .on_call = echo_call,
                                                        .on_cast = echo_cast,
+                                                       .on_info = echo_info,
                                                        .run_inline = true,
                                                        .err = err,
                                                    });
@@ -72,6 +100,10 @@ static enum tenon_err start_echo(tenon_node *node, tenon_error *err)
         return err->code;
     }
     enum tenon_err rc = join_group(echo, err);
+
+    if (rc == TENON_OK) {
+        rc = register_echo(node, echo, err);
+    }
 
     tenon_process_release(echo);
     return rc;

@@ -44,6 +44,7 @@ static inline tenon_node *own_node_start(void)
         .name = OWN_NAME,
         .cookie = "unit",
         .log = ignore_log,
+        .no_global = true,
         .err = &err,
     };
     tenon_node *node = tn_node_start(&config);

@@ -1,0 +1,787 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* What global knows: nodes, names, locks, and the monitors of both. */
+#include <stdlib.h>
+#include <string.h>
+
+#include "otp/gen.h"
+#include "otp/global_core.h"
+#include "term/build.h"
+#include "term/canonical.h"
+
+/* ---- node names -------------------------------------------------------- */
+
+bool tn_gnodes_has(const struct tn_gnodes *nodes, const char *name)
+{
+    for (size_t i = 0; i < nodes->count; i++) {
+        if (strcmp(nodes->at[i], name) == 0) {
+            return true;
+        }
+    }
+    return false;
+}
+
+bool tn_gnodes_add(struct tn_gnodes *nodes, const char *name)
+{
+    if (tn_gnodes_has(nodes, name)) {
+        return true;
+    }
+    if (nodes->count == nodes->cap) {
+        size_t cap = nodes->cap == 0 ? 8 : 2 * nodes->cap;
+        char **at = realloc(nodes->at, cap * sizeof *at);
+
+        if (at == NULL) {
+            return false;
+        }
+        nodes->at = at;
+        nodes->cap = cap;
+    }
+    char *copy = strdup(name);
+
+    if (copy == NULL) {
+        return false;
+    }
+    nodes->at[nodes->count++] = copy;
+    return true;
+}
+
+void tn_gnodes_remove(struct tn_gnodes *nodes, const char *name)
+{
+    for (size_t i = 0; i < nodes->count; i++) {
+        if (strcmp(nodes->at[i], name) == 0) {
+            free(nodes->at[i]);
+            nodes->at[i] = nodes->at[--nodes->count];
+            return;
+        }
+    }
+}
+
+void tn_gnodes_fini(struct tn_gnodes *nodes)
+{
+    for (size_t i = 0; i < nodes->count; i++) {
+        free(nodes->at[i]);
+    }
+    free(nodes->at);
+    *nodes = (struct tn_gnodes){ 0 };
+}
+
+const char *tn_gnodes_boss(const struct tn_gnodes *nodes)
+{
+    const char *boss = NULL;
+
+    for (size_t i = 0; i < nodes->count; i++) {
+        if (boss == NULL || strcmp(nodes->at[i], boss) > 0) {
+            boss = nodes->at[i];
+        }
+    }
+    return boss;
+}
+
+/* ---- keys -------------------------------------------------------------- */
+
+tenon_value *tn_global_canonical(tenon_term term)
+{
+    struct tenon_builder out;
+    tenon_term result;
+    tenon_value *value = NULL;
+
+    tn_builder_init(&out, TENON_TERM_MAX_BYTES);
+    tn_build_canonical(&out, term);
+    if (tenon_builder_term(&out, &result) == TENON_OK) {
+        value = tenon_value_new(result);
+    }
+    tn_builder_fini(&out);
+    return value;
+}
+
+/* ---- monitors ---------------------------------------------------------- */
+
+bool tn_gwatch_start(struct tn_global *global,
+                     struct tn_gwatch *watch,
+                     const tenon_pid *pid)
+{
+    memset(&watch->ref, 0, sizeof watch->ref);
+    if (global->io->monitor(global->io_user, pid, &watch->ref) < 0) {
+        return false;
+    }
+    HASH_ADD(hh, global->watches, ref.words, sizeof watch->ref.words, watch);
+    if (!TN_HASH_HAS(hh, watch)) {
+        global->io->demonitor(global->io_user, &watch->ref);
+        return false;
+    }
+    watch->set = true;
+    return true;
+}
+
+void tn_gwatch_stop(struct tn_global *global, struct tn_gwatch *watch)
+{
+    if (!watch->set) {
+        return;
+    }
+    watch->set = false;
+    HASH_DELETE(hh, global->watches, watch);
+    global->io->demonitor(global->io_user, &watch->ref);
+}
+
+void tn_global_down(struct tn_global *global, const tenon_ref *ref)
+{
+    struct tn_gwatch *watch;
+    uint32_t words[5] = { 0 };
+
+    for (uint32_t i = 0; i < ref->word_count && i < 5; i++) {
+        words[i] = ref->words[i];
+    }
+    HASH_FIND(hh, global->watches, words, sizeof words, watch);
+    if (watch == NULL || !tenon_ref_equal(&watch->ref, ref)) {
+        return;
+    }
+    if (watch->of_name) {
+        tn_gname_delete(global, watch->owner);
+    } else {
+        tn_glock_holder_ended(global, watch->owner);
+    }
+}
+
+/* ---- peers ------------------------------------------------------------- */
+
+struct tn_gpeer *tn_gpeer_find(struct tn_global *global, const char *name)
+{
+    struct tn_gpeer *peer;
+
+    HASH_FIND_STR(global->peers, name, peer);
+    return peer;
+}
+
+struct tn_gpeer *tn_gpeer_get(struct tn_global *global, const char *name)
+{
+    struct tn_gpeer *peer = tn_gpeer_find(global, name);
+    size_t len = strlen(name);
+
+    if (peer != NULL) {
+        return peer;
+    }
+    if (len >= sizeof peer->name || strcmp(name, global->own) == 0 ||
+        HASH_COUNT(global->peers) >= TN_GLOBAL_NODES_MAX) {
+        return NULL;
+    }
+    peer = calloc(1, sizeof *peer);
+    if (peer == NULL) {
+        return NULL;
+    }
+    memcpy(peer->name, name, len + 1);
+    HASH_ADD_KEYPTR(hh, global->peers, peer->name, len, peer);
+    if (!TN_HASH_HAS(hh, peer)) {
+        free(peer);
+        return NULL;
+    }
+    return peer;
+}
+
+void tn_gpeer_release(struct tn_global *global, struct tn_gpeer *peer)
+{
+    if (peer->up || peer->known || peer->wanted || peer->removing ||
+        peer->session) {
+        return;
+    }
+    HASH_DELETE(hh, global->peers, peer);
+    tenon_value_free(peer->early);
+    free(peer);
+}
+
+bool tn_gpeer_is_member(const struct tn_gpeer *peer)
+{
+    return peer != NULL && (peer->known || peer->pending);
+}
+
+bool tn_global_known(struct tn_global *global,
+                     bool own,
+                     struct tn_gnodes *nodes)
+{
+    if (own && !tn_gnodes_add(nodes, global->own)) {
+        return false;
+    }
+    for (struct tn_gpeer *peer = global->peers; peer != NULL;
+         peer = peer->hh.next) {
+        if (peer->known && !tn_gnodes_add(nodes, peer->name)) {
+            return false;
+        }
+    }
+    return true;
+}
+
+void tn_global_build_known(struct tn_global *global,
+                           tenon_builder *out,
+                           int64_t version)
+{
+    size_t count = 0;
+
+    for (struct tn_gpeer *peer = global->peers; peer != NULL;
+         peer = peer->hh.next) {
+        count += peer->known;
+    }
+    tenon_build_list(out, count);
+    for (struct tn_gpeer *peer = global->peers; peer != NULL;
+         peer = peer->hh.next) {
+        if (!peer->known) {
+            continue;
+        }
+        if (version >= TN_GLOBAL_PARTITION_VERSION) {
+            tenon_format(out, "{~a, ~i}", peer->name, peer->version);
+        } else {
+            tenon_build_atom(out, peer->name);
+        }
+    }
+    tenon_build_nil(out);
+}
+
+/* ---- names ------------------------------------------------------------- */
+
+static struct tn_gname *find_name(struct tn_global *global, tenon_term key)
+{
+    struct tn_gname *name = NULL;
+
+    HASH_FIND(hh, global->names, key.bytes, key.len, name);
+    return name;
+}
+
+struct tn_gname *tn_gname_find(struct tn_global *global, tenon_term name)
+{
+    tenon_value *key = tn_global_canonical(name);
+    struct tn_gname *found =
+        key != NULL ? find_name(global, tenon_value_term(key)) : NULL;
+
+    tenon_value_free(key);
+    return found;
+}
+
+static void free_name(struct tn_gname *name)
+{
+    tenon_value_free(name->key);
+    tenon_value_free(name->method);
+    free(name);
+}
+
+void tn_gname_delete(struct tn_global *global, struct tn_gname *name)
+{
+    tn_gwatch_stop(global, &name->watch);
+    pthread_mutex_lock(&global->lock);
+    HASH_DELETE(hh, global->names, name);
+    pthread_mutex_unlock(&global->lock);
+    free_name(name);
+}
+
+/* The name server of a node that has lost a lock must not take a name that
+ * was meant to be registered under it. */
+static bool
+lock_still_set(struct tn_global *global, tenon_term holder, tenon_term lock_id)
+{
+    static const uint8_t resource[] = { 119, 6, 'g', 'l', 'o', 'b', 'a', 'l' };
+    struct tn_glock *lock = NULL;
+    struct tn_gholder *one;
+    tenon_term part[2];
+    tenon_pid pid;
+
+    HASH_FIND(hh, global->locks, resource, sizeof resource, lock);
+    if (lock == NULL) {
+        return !global->lock_down;
+    }
+    if (holder.bytes == NULL) {
+        return tn_tuple_views(lock_id, part, 2) &&
+               tenon_term_is_atom(part[0], "global") &&
+               tenon_term_equal(part[1], tenon_value_term(lock->requester));
+    }
+    if (tenon_term_pid(holder, &pid) < 0) {
+        return false;
+    }
+    LIST_FOREACH(one, &lock->holders, next)
+    {
+        if (tenon_pid_equal(&one->pid, &pid)) {
+            return true;
+        }
+    }
+    return false;
+}
+
+/* key: taken on success. */
+static struct tn_gname *
+new_name(tenon_value *key, const tenon_pid *pid, tenon_term method)
+{
+    struct tn_gname *name = calloc(1, sizeof *name);
+
+    if (name == NULL) {
+        return NULL;
+    }
+    name->method = tenon_value_new(method);
+    if (name->method == NULL) {
+        free(name);
+        return NULL;
+    }
+    name->key = key;
+    name->pid = *pid;
+    name->watch.owner = name;
+    name->watch.of_name = true;
+    return name;
+}
+
+/* key: taken on success. */
+static enum tenon_err enter_name(struct tn_global *global,
+                                 tenon_value *key,
+                                 const tenon_pid *pid,
+                                 tenon_term method)
+{
+    tenon_term term = tenon_value_term(key);
+    struct tn_gname *old = find_name(global, term);
+
+    if (old == NULL && HASH_COUNT(global->names) >= TENON_GLOBAL_NAMES_MAX) {
+        global->io->warn(global->io_user, "global_names_full", NULL);
+        return TENON_E_LIMIT;
+    }
+    struct tn_gname *name = new_name(key, pid, method);
+
+    if (name == NULL) {
+        return TENON_E_NOMEM;
+    }
+    if (!tn_gwatch_start(global, &name->watch, pid)) {
+        tenon_value_free(name->method);
+        free(name);
+        return TENON_E_NOMEM;
+    }
+    if (old != NULL) {
+        tn_gwatch_stop(global, &old->watch);
+    }
+    pthread_mutex_lock(&global->lock);
+    if (old != NULL) {
+        HASH_DELETE(hh, global->names, old);
+    }
+    HASH_ADD_KEYPTR(hh, global->names, term.bytes, term.len, name);
+    pthread_mutex_unlock(&global->lock);
+    if (old != NULL) {
+        free_name(old);
+    }
+    if (!TN_HASH_HAS(hh, name)) {
+        tn_gwatch_stop(global, &name->watch);
+        tenon_value_free(name->method);
+        free(name);
+        return TENON_E_NOMEM;
+    }
+    return TENON_OK;
+}
+
+enum tenon_err tn_gname_insert(struct tn_global *global,
+                               tenon_term name,
+                               tenon_term pid,
+                               tenon_term method,
+                               tenon_term holder,
+                               tenon_term lock_id)
+{
+    tenon_pid at;
+
+    if (tenon_term_pid(pid, &at) < 0) {
+        return TENON_E_INVAL;
+    }
+    tenon_value *key = tn_global_canonical(name);
+
+    if (key == NULL) {
+        return TENON_E_NOMEM;
+    }
+    if (!lock_still_set(global, holder, lock_id)) {
+        struct tn_gname *old = find_name(global, tenon_value_term(key));
+
+        if (old != NULL) {
+            tn_gname_delete(global, old);
+        }
+        tenon_value_free(key);
+        return TENON_OK;
+    }
+    enum tenon_err rc = enter_name(global, key, &at, method);
+
+    if (rc < 0) {
+        tenon_value_free(key);
+    }
+    return rc;
+}
+
+enum tenon_err
+tn_global_find(struct tn_global *global, tenon_term name, tenon_pid *pid)
+{
+    tenon_value *key = tn_global_canonical(name);
+
+    if (key == NULL) {
+        return name.bytes == NULL ? TENON_E_INVAL : TENON_E_NOMEM;
+    }
+    pthread_mutex_lock(&global->lock);
+    struct tn_gname *found = find_name(global, tenon_value_term(key));
+
+    if (found != NULL) {
+        *pid = found->pid;
+    }
+    pthread_mutex_unlock(&global->lock);
+    tenon_value_free(key);
+    if (found == NULL || (strcmp(pid->node, global->own) == 0 &&
+                          !global->io->is_alive(global->io_user, pid))) {
+        return TENON_E_NOT_FOUND;
+    }
+    return TENON_OK;
+}
+
+enum tenon_err tn_global_list(struct tn_global *global, tenon_builder *out)
+{
+    pthread_mutex_lock(&global->lock);
+    tenon_build_list(out, HASH_COUNT(global->names));
+    for (struct tn_gname *name = global->names; name != NULL;
+         name = name->hh.next) {
+        tenon_build_term(out, tenon_value_term(name->key));
+    }
+    pthread_mutex_unlock(&global->lock);
+    return tenon_build_nil(out);
+}
+
+/* ---- locks ------------------------------------------------------------- */
+
+static struct tn_glock *find_lock(struct tn_global *global, tenon_term resource)
+{
+    struct tn_glock *lock = NULL;
+    tenon_value *key = tn_global_canonical(resource);
+
+    if (key != NULL) {
+        tenon_term term = tenon_value_term(key);
+
+        HASH_FIND(hh, global->locks, term.bytes, term.len, lock);
+    }
+    tenon_value_free(key);
+    return lock;
+}
+
+bool tn_glock_names_locked(struct tn_global *global)
+{
+    static const uint8_t resource[] = { 119, 6, 'g', 'l', 'o', 'b', 'a', 'l' };
+    struct tn_glock *lock = NULL;
+
+    HASH_FIND(hh, global->locks, resource, sizeof resource, lock);
+    return lock != NULL;
+}
+
+bool tn_glock_could_set(struct tn_global *global, tenon_term id)
+{
+    tenon_term part[2];
+
+    if (!tn_tuple_views(id, part, 2)) {
+        return false;
+    }
+    struct tn_glock *lock = find_lock(global, part[0]);
+
+    return lock == NULL ||
+           tenon_term_equal(tenon_value_term(lock->requester), part[1]);
+}
+
+static void free_lock(struct tn_global *global, struct tn_glock *lock)
+{
+    HASH_DELETE(hh, global->locks, lock);
+    tenon_value_free(lock->key);
+    tenon_value_free(lock->requester);
+    free(lock);
+}
+
+/* id: a pair. NULL: out of memory, or too many. */
+static struct tn_glock *new_lock(struct tn_global *global,
+                                 const tenon_term id[2])
+{
+    if (HASH_COUNT(global->locks) >= TENON_GLOBAL_LOCKS_MAX) {
+        global->io->warn(global->io_user, "global_locks_full", NULL);
+        return NULL;
+    }
+    struct tn_glock *lock = calloc(1, sizeof *lock);
+
+    if (lock == NULL) {
+        return NULL;
+    }
+    LIST_INIT(&lock->holders);
+    lock->key = tn_global_canonical(id[0]);
+    lock->requester = tenon_value_new(id[1]);
+    if (lock->key != NULL && lock->requester != NULL) {
+        tenon_term key = tenon_value_term(lock->key);
+
+        HASH_ADD_KEYPTR(hh, global->locks, key.bytes, key.len, lock);
+        if (TN_HASH_HAS(hh, lock)) {
+            return lock;
+        }
+    }
+    tenon_value_free(lock->key);
+    tenon_value_free(lock->requester);
+    free(lock);
+    return NULL;
+}
+
+static bool add_holder(struct tn_global *global,
+                       struct tn_glock *lock,
+                       const tenon_pid *pid)
+{
+    struct tn_gholder *holder = calloc(1, sizeof *holder);
+
+    if (holder == NULL) {
+        return false;
+    }
+    holder->lock = lock;
+    holder->pid = *pid;
+    holder->watch.owner = holder;
+    if (!tenon_pid_equal(pid, &global->holder_pid) &&
+        !tn_gwatch_start(global, &holder->watch, pid)) {
+        free(holder);
+        return false;
+    }
+    LIST_INSERT_HEAD(&lock->holders, holder, next);
+    return true;
+}
+
+bool tn_glock_set(struct tn_global *global, tenon_term id, tenon_term holder)
+{
+    struct tn_gholder *one;
+    tenon_term part[2];
+    tenon_pid pid;
+
+    if (!tn_tuple_views(id, part, 2) || tenon_term_pid(holder, &pid) < 0) {
+        return false;
+    }
+    struct tn_glock *lock = find_lock(global, part[0]);
+
+    if (lock == NULL) {
+        lock = new_lock(global, part);
+        if (lock == NULL) {
+            return false;
+        }
+    } else if (!tenon_term_equal(tenon_value_term(lock->requester), part[1])) {
+        return false;
+    }
+    LIST_FOREACH(one, &lock->holders, next)
+    {
+        if (tenon_pid_equal(&one->pid, &pid)) {
+            return true;
+        }
+    }
+    if (!add_holder(global, lock, &pid)) {
+        if (LIST_EMPTY(&lock->holders)) {
+            free_lock(global, lock);
+        }
+        return false;
+    }
+    return true;
+}
+
+static void
+drop_holder(struct tn_global *global, struct tn_gholder *holder, bool down)
+{
+    struct tn_glock *lock = holder->lock;
+
+    tn_gwatch_stop(global, &holder->watch);
+    LIST_REMOVE(holder, next);
+    free(holder);
+    if (!LIST_EMPTY(&lock->holders)) {
+        return;
+    }
+    bool of_names = tenon_term_is_atom(tenon_value_term(lock->key), "global");
+
+    free_lock(global, lock);
+    if (of_names) {
+        global->lock_down = down;
+        tn_global_answer_questions(global);
+    }
+}
+
+void tn_glock_delete(struct tn_global *global, tenon_term id, tenon_term holder)
+{
+    struct tn_gholder *one;
+    tenon_term part[2];
+    tenon_pid pid;
+
+    if (!tn_tuple_views(id, part, 2) || tenon_term_pid(holder, &pid) < 0) {
+        return;
+    }
+    struct tn_glock *lock = find_lock(global, part[0]);
+
+    if (lock == NULL ||
+        !tenon_term_equal(tenon_value_term(lock->requester), part[1])) {
+        return;
+    }
+    LIST_FOREACH(one, &lock->holders, next)
+    {
+        if (tenon_pid_equal(&one->pid, &pid)) {
+            drop_holder(global, one, false);
+            return;
+        }
+    }
+}
+
+void tn_glock_holder_ended(struct tn_global *global, struct tn_gholder *holder)
+{
+    drop_holder(global, holder, true);
+}
+
+/* ---- questions for names ----------------------------------------------- */
+
+static void answer_whereis(struct tn_global *global,
+                           tenon_term name,
+                           tenon_term from,
+                           tenon_term tag)
+{
+    tenon_pid pid;
+    tenon_value *answer = tn_global_find(global, name, &pid) == TENON_OK
+                              ? tenon_value_format("~p", &pid)
+                              : tenon_value_format(":undefined");
+
+    if (answer != NULL) {
+        global->io->reply(global->io_user, from, tag, tenon_value_term(answer));
+    }
+    tenon_value_free(answer);
+}
+
+static void free_question(struct tn_gquestion *question)
+{
+    tenon_value_free(question->name);
+    tenon_value_free(question->from);
+    tenon_value_free(question->tag);
+    free(question);
+}
+
+/* False: it cannot wait. */
+static bool keep_question(struct tn_global *global,
+                          tenon_term name,
+                          tenon_term from,
+                          tenon_term tag)
+{
+    if (global->question_count >= TN_GLOBAL_WAITING_MAX) {
+        return false;
+    }
+    struct tn_gquestion *question = calloc(1, sizeof *question);
+
+    if (question == NULL) {
+        return false;
+    }
+    question->name = tenon_value_new(name);
+    question->from = tenon_value_new(from);
+    question->tag = tenon_value_new(tag);
+    if (question->name == NULL || question->from == NULL ||
+        question->tag == NULL) {
+        free_question(question);
+        return false;
+    }
+    STAILQ_INSERT_TAIL(&global->questions, question, next);
+    global->question_count++;
+    return true;
+}
+
+/* While names are being changed nobody can say what holds: the asker waits,
+ * as it does when it asks a BEAM node. */
+void tn_global_answer_whereis(struct tn_global *global,
+                              tenon_term name,
+                              tenon_term from,
+                              tenon_term tag)
+{
+    if (!tn_glock_names_locked(global) ||
+        !keep_question(global, name, from, tag)) {
+        answer_whereis(global, name, from, tag);
+    }
+}
+
+void tn_global_answer_questions(struct tn_global *global)
+{
+    struct tn_gquestion *question;
+
+    while ((question = STAILQ_FIRST(&global->questions)) != NULL) {
+        STAILQ_REMOVE_HEAD(&global->questions, next);
+        global->question_count--;
+        answer_whereis(global, tenon_value_term(question->name),
+                       tenon_value_term(question->from),
+                       tenon_value_term(question->tag));
+        free_question(question);
+    }
+}
+
+/* ---- life -------------------------------------------------------------- */
+
+struct tn_global *tn_global_new(const struct tn_global_io *io,
+                                void *io_user,
+                                const char *own,
+                                const tenon_pid *locker,
+                                const tenon_pid *holder)
+{
+    struct tn_global *global = calloc(1, sizeof *global);
+
+    if (global == NULL) {
+        return NULL;
+    }
+    global->io = io;
+    global->io_user = io_user;
+    strncpy(global->own, own, sizeof global->own - 1);
+    global->holder_pid = *holder;
+    global->locker = tenon_value_format("~p", locker);
+    global->holder = tenon_value_format("~p", holder);
+    LIST_INIT(&global->syncs);
+    STAILQ_INIT(&global->questions);
+    STAILQ_INIT(&global->ops);
+    pthread_mutex_init(&global->lock, NULL);
+    if (global->locker == NULL || global->holder == NULL) {
+        tn_global_free(global);
+        return NULL;
+    }
+    return global;
+}
+
+static void free_names(struct tn_global *global)
+{
+    while (global->names != NULL) {
+        struct tn_gname *name = global->names;
+
+        name->watch.set = false;
+        HASH_DELETE(hh, global->names, name);
+        free_name(name);
+    }
+}
+
+static void free_locks(struct tn_global *global)
+{
+    struct tn_gholder *holder;
+
+    while (global->locks != NULL) {
+        struct tn_glock *lock = global->locks;
+
+        while ((holder = LIST_FIRST(&lock->holders)) != NULL) {
+            LIST_REMOVE(holder, next);
+            free(holder);
+        }
+        free_lock(global, lock);
+    }
+}
+
+static void free_peers(struct tn_global *global)
+{
+    while (global->peers != NULL) {
+        struct tn_gpeer *peer = global->peers;
+
+        tn_gsession_end(global, peer);
+        peer->up = peer->known = peer->wanted = peer->removing = false;
+        tn_gpeer_release(global, peer);
+    }
+}
+
+void tn_global_free(struct tn_global *global)
+{
+    struct tn_gquestion *question;
+
+    if (global == NULL) {
+        return;
+    }
+    tn_gops_fini(global);
+    tn_gsyncs_fini(global);
+    free_peers(global);
+    while ((question = STAILQ_FIRST(&global->questions)) != NULL) {
+        STAILQ_REMOVE_HEAD(&global->questions, next);
+        free_question(question);
+    }
+    HASH_CLEAR(hh, global->watches);
+    free_names(global);
+    free_locks(global);
+    tn_gpartition_fini(global);
+    tenon_value_free(global->locker);
+    tenon_value_free(global->holder);
+    pthread_mutex_destroy(&global->lock);
+    free(global);
+}

@@ -1,0 +1,67 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* Connects to all that one's peers are connected with: BEAM nodes do not
+ * introduce to one another a node that is no member of global, nor members
+ * that they do not know as such yet. */
+#include "otp/mesh.h"
+
+#include <string.h>
+
+#include <tenon/rpc.h>
+
+#include "base/error.h"
+#include "base/log.h"
+#include "node/node.h"
+#include "otp/atoms.h"
+
+/* nodes() holds visible nodes only. The connects are started here and go on by
+ * themselves: who is not there is found when it comes. */
+static void connect_all(tenon_node *node, tenon_term names)
+{
+    tenon_cursor at;
+    tenon_term element;
+    tenon_atom name;
+    bool wake = false;
+    tn_lock(node);
+    tenon_cursor_init(&at, names);
+    while (tenon_cursor_next(&at, &element)) {
+        if (tenon_term_atom(element, &name) == TENON_OK &&
+            strcmp(name.text, node->name.full) != 0 &&
+            tn_peer_get_locked(node, name.text, strlen(name.text), &wake) ==
+                NULL) {
+            break; /* no memory, no name, or the node stops */
+        }
+    }
+    tn_leave(node, wake);
+}
+
+/* A C node may have no such function: it has nobody to introduce. */
+static void on_nodes(void *user, const tenon_result *result)
+{
+    if (result->code == TENON_OK) {
+        connect_all(user, result->value);
+    }
+}
+
+static void on_peer(void *user, const char *name, bool up, bool visible)
+{
+    tenon_node *node = user;
+    if (!up || !visible) {
+        return;
+    }
+    enum tenon_err rc = tenon_rpc_async(node, name, "erlang", "nodes",
+                                        tn_empty_list, 0, on_nodes, node);
+    if (rc < 0 && rc != TENON_E_STOPPED) {
+        tn_log(&node->log, TN_WARN, "mesh_not_asked", "node", name, "why",
+               tenon_err_text(rc), NULL);
+    }
+}
+
+enum tenon_err tn_mesh_start(tenon_node *node, tenon_error *err)
+{
+    if (node->hidden || node->no_connect_all) {
+        return TENON_OK;
+    }
+    enum tenon_err rc = tenon_node_watch_peers(node, on_peer, node);
+    return rc < 0 ? tn_error(err, rc, "watch of peers: %s", tenon_err_text(rc))
+                  : rc;
+}
