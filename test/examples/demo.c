@@ -337,12 +337,241 @@ static void demo_gets(tenon_call *call, void *user)
     tenon_value_free(line);
 }
 
+/* ---- global names and locks -------------------------------------------- */
+
+/* A server that tells its owner of all messages that are no calls. */
+static void holder_info(tenon_process *self, tenon_term message, void *state)
+{
+    tenon_pid pid;
+
+    tenon_process_pid(self, &pid);
+    tenon_send_format(tenon_process_node(self), &(tenon_dest){ .pid = state },
+                      "{:holder, ~p, ~t}", &pid, message);
+}
+
+static void holder_end(tenon_process *self, tenon_term reason, void *state)
+{
+    (void)self;
+    (void)reason;
+    free(state);
+}
+
+static bool read_way(tenon_term term, enum tenon_global_resolve *way)
+{
+    static const char *const names[] = { "random_exit_name",
+                                         "random_notify_name",
+                                         "notify_all_name" };
+
+    for (size_t i = 0; i < sizeof names / sizeof *names; i++) {
+        if (tenon_term_is_atom(term, names[i])) {
+            *way = (enum tenon_global_resolve)i;
+            return true;
+        }
+    }
+    return false;
+}
+
+static void reply_registered(tenon_call *call, enum tenon_err rc)
+{
+    if (rc == TENON_OK || rc == TENON_E_EXISTS) {
+        tenon_reply(call, rc == TENON_OK ? ":yes" : ":no");
+    } else {
+        tenon_raise(call, "~a", tenon_err_name(rc));
+    }
+}
+
+/* global_start(Name, Method, Owner): a server with a global name; {Pid, yes |
+ * no}. */
+static void global_start(tenon_call *call, void *user)
+{
+    tenon_node *node = tenon_call_node(call);
+    enum tenon_global_resolve way;
+    tenon_pid *owner = malloc(sizeof *owner);
+    tenon_pid pid;
+
+    (void)user;
+    if (owner == NULL || !read_way(tenon_call_arg(call, 1), &way) ||
+        tenon_term_pid(tenon_call_arg(call, 2), owner) != TENON_OK) {
+        free(owner);
+        tenon_raise(call, ":badarg");
+        return;
+    }
+    tenon_process *holder =
+        tenon_server_start(node, &(tenon_server_config){
+                                     .on_call = echo_call,
+                                     .on_info = holder_info,
+                                     .on_terminate = holder_end,
+                                     .state = owner,
+                                 });
+
+    if (holder == NULL) {
+        free(owner);
+        tenon_raise(call, ":system_limit");
+        return;
+    }
+    tenon_process_pid(holder, &pid);
+    tenon_process_release(holder);
+    enum tenon_err rc = tenon_global_register(node, tenon_call_arg(call, 0),
+                                              &pid, way, 0, NULL);
+
+    tenon_reply(call, "{~p, ~a}", &pid, rc == TENON_OK ? "yes" : "no");
+}
+
+static void set_global(tenon_call *call, bool again)
+{
+    enum tenon_global_resolve way;
+    tenon_pid pid;
+
+    if (!read_way(tenon_call_arg(call, 2), &way) ||
+        tenon_term_pid(tenon_call_arg(call, 1), &pid) != TENON_OK) {
+        tenon_raise(call, ":badarg");
+        return;
+    }
+    reply_registered(call,
+                     (again ? tenon_global_reregister : tenon_global_register)(
+                         tenon_call_node(call), tenon_call_arg(call, 0), &pid,
+                         way, 0, NULL));
+}
+
+static void global_register(tenon_call *call, void *user)
+{
+    (void)user;
+    set_global(call, false);
+}
+
+static void global_reregister(tenon_call *call, void *user)
+{
+    (void)user;
+    set_global(call, true);
+}
+
+static void reply_done(tenon_call *call, enum tenon_err rc, const char *done)
+{
+    if (rc == TENON_OK) {
+        tenon_reply(call, "~a", done);
+    } else {
+        tenon_raise(call, "~a", tenon_err_name(rc));
+    }
+}
+
+static void global_unregister(tenon_call *call, void *user)
+{
+    (void)user;
+    reply_done(call,
+               tenon_global_unregister(tenon_call_node(call),
+                                       tenon_call_arg(call, 0), 0, NULL),
+               "ok");
+}
+
+static void global_whereis(tenon_call *call, void *user)
+{
+    tenon_pid pid;
+
+    (void)user;
+    if (tenon_global_whereis(tenon_call_node(call), tenon_call_arg(call, 0),
+                             &pid) == TENON_OK) {
+        tenon_reply(call, "~p", &pid);
+    } else {
+        tenon_reply(call, ":undefined");
+    }
+}
+
+static void global_names(tenon_call *call, void *user)
+{
+    tenon_builder *out = tenon_builder_new();
+    tenon_term list;
+
+    (void)user;
+    if (tenon_global_names(tenon_call_node(call), out) == TENON_OK &&
+        tenon_builder_term(out, &list) == TENON_OK) {
+        tenon_reply_term(call, list);
+    } else {
+        tenon_raise(call, ":system_limit");
+    }
+    tenon_builder_free(out);
+}
+
+static void global_sync(tenon_call *call, void *user)
+{
+    (void)user;
+    reply_done(call, tenon_global_sync(tenon_call_node(call), 0, NULL), "ok");
+}
+
+/* global_set_lock(Resource, Requester, Milliseconds). */
+static void global_set_lock(tenon_call *call, void *user)
+{
+    uint64_t ms = 0;
+    const enum tenon_err read = tenon_term_uint64(tenon_call_arg(call, 2), &ms);
+    const tenon_global_lock lock = { .resource = tenon_call_arg(call, 0),
+                                     .requester = tenon_call_arg(call, 1),
+                                     .timeout_ms = (uint32_t)ms };
+
+    (void)user;
+    enum tenon_err rc =
+        read == TENON_OK
+            ? tenon_global_set_lock(tenon_call_node(call), &lock, NULL)
+            : read;
+
+    reply_done(call, rc == TENON_E_TIMEOUT ? TENON_OK : rc,
+               rc == TENON_OK ? "true" : "false");
+}
+
+static void global_del_lock(tenon_call *call, void *user)
+{
+    const tenon_global_lock lock = { .resource = tenon_call_arg(call, 0),
+                                     .requester = tenon_call_arg(call, 1) };
+
+    (void)user;
+    reply_done(call, tenon_global_del_lock(tenon_call_node(call), &lock, NULL),
+               "true");
+}
+
+static void answer_and_wait(void *user)
+{
+    tenon_call *call = user;
+    tenon_value *value = NULL;
+    tenon_pid owner;
+
+    if (tenon_term_pid(tenon_call_arg(call, 1), &owner) == TENON_OK) {
+        (void)!tenon_server_call(tenon_call_node(call),
+                                 &(tenon_dest){ .pid = &owner },
+                                 tenon_call_arg(call, 0), 0, &value, NULL);
+    }
+    tenon_reply(call, "~t", tenon_value_term(value));
+    tenon_value_free(value);
+}
+
+/* global_trans(Resource, Server): with the lock, calls the server with the
+ * resource, and returns what that answers. */
+static void global_trans(tenon_call *call, void *user)
+{
+    const tenon_global_lock lock = { .resource = tenon_call_arg(call, 0) };
+
+    (void)user;
+    enum tenon_err rc = tenon_global_trans(tenon_call_node(call), &lock,
+                                           answer_and_wait, call, NULL);
+
+    if (rc != TENON_OK) {
+        tenon_raise(call, "~a", tenon_err_name(rc));
+    }
+}
+
 static const struct {
     const char *name;
     unsigned arity;
     tenon_function_fn fn;
     unsigned flags;
 } functions[] = {
+    { "global_start", 3, global_start, 0 },
+    { "global_register", 3, global_register, 0 },
+    { "global_reregister", 3, global_reregister, 0 },
+    { "global_unregister", 1, global_unregister, 0 },
+    { "global_whereis", 1, global_whereis, TENON_INLINE },
+    { "global_names", 0, global_names, TENON_INLINE },
+    { "global_sync", 0, global_sync, 0 },
+    { "global_set_lock", 3, global_set_lock, 0 },
+    { "global_del_lock", 2, global_del_lock, 0 },
+    { "global_trans", 2, global_trans, 0 },
     { "echo", 1, demo_echo, TENON_INLINE },
     { "whoami", 0, demo_whoami, TENON_INLINE },
     { "raise", 1, demo_raise, TENON_INLINE },

@@ -14,6 +14,7 @@ defmodule TenonHarness.BeamStandIn do
       {:ok, echo} = GenServer.start(TenonHarness.EchoServer, [], name: :echo)
       {:ok, _pid} = :pg.start(pg_scope)
       :ok = :pg.join(pg_scope, :tenon_demo, echo)
+      :global.register_name(:tenon_echo, echo, &:global.random_notify_name/3)
       :ok = start_tasks()
       :ok = Demo.Router.register_services()
     end

@@ -17,6 +17,34 @@ defmodule :demo do
   def exit(reason), do: :erlang.exit(reason)
   def throw(value), do: :erlang.throw(value)
   def whoami, do: node()
+
+  def global_start(name, method, owner) do
+    {:ok, pid} = GenServer.start(TenonHarness.GlobalHolder, owner)
+    {pid, global_register(name, pid, method)}
+  end
+
+  def global_register(name, pid, method),
+    do: :global.register_name(name, pid, method(method))
+
+  def global_reregister(name, pid, method),
+    do: :global.re_register_name(name, pid, method(method))
+
+  def global_unregister(name), do: :global.unregister_name(name)
+  def global_whereis(name), do: :global.whereis_name(name)
+  def global_names, do: :global.registered_names()
+  def global_sync, do: :global.sync()
+
+  def global_set_lock(resource, requester, ms) do
+    nodes = [node() | Node.list()]
+    :global.set_lock({resource, requester}, nodes, if(ms < 1_000, do: 0, else: 5))
+  end
+
+  def global_del_lock(resource, requester), do: :global.del_lock({resource, requester})
+
+  def global_trans(resource, server),
+    do: :global.trans({resource, self()}, fn -> GenServer.call(server, resource) end)
+
+  defp method(name), do: :erlang.make_fun(:global, name, 3)
   def offer_late, do: Demo.LateRouter.register_services()
 
   def write(text) do
@@ -26,6 +54,23 @@ defmodule :demo do
   end
 
   def gets(prompt), do: IO.gets(prompt)
+end
+
+defmodule TenonHarness.GlobalHolder do
+  @moduledoc "What `demo:global_start/3` of demo.so starts, as a BEAM process."
+  use GenServer
+
+  @impl GenServer
+  def init(owner), do: {:ok, owner}
+
+  @impl GenServer
+  def handle_call(request, _from, owner), do: {:reply, request, owner}
+
+  @impl GenServer
+  def handle_info(message, owner) do
+    send(owner, {:holder, self(), message})
+    {:noreply, owner}
+  end
 end
 
 defmodule TenonHarness.EchoServer do

@@ -35,7 +35,9 @@ defmodule TenonHarness.TenonNode do
 
   Options: `:name` (a full name, or one without its host), `:long_names`, `:cookie`, `:hidden`, `:connect` (a list of nodes),
   `:env`, `:load` (false for a node without `demo.so`), `:probe` (true for one with `probe.so`), `:ticktime_s`,
-  `:pg_scope`,
+  `:pg_scope`, `:mesh` (true: as the node is by default, a member of `:global` that looks for the whole
+  cluster; not so here unless asked for, because this virtual machine would make one cluster of the
+  nodes of all tests),
   `:args` (further arguments of `tenon run`).
   """
   def start(opts \\ []) do
@@ -51,6 +53,7 @@ defmodule TenonHarness.TenonNode do
     ["run", if(opts[:long_names], do: "--name", else: "--sname"), to_string(name)] ++
       ["--cookie", opts[:cookie] || Cluster.cookie()] ++
       if(opts[:hidden], do: ["--hidden"], else: []) ++
+      if(opts[:mesh], do: [], else: ["--no-global", "--no-connect-all"]) ++
       if(opts[:ticktime_s], do: ["--ticktime", to_string(opts[:ticktime_s])], else: []) ++
       if(opts[:pg_scope], do: ["--pg-scope", to_string(opts[:pg_scope])], else: []) ++
       Enum.flat_map(Keyword.get(opts, :connect, []), &["--connect", to_string(&1)]) ++
@@ -107,7 +110,9 @@ defmodule TenonHarness.TenonNode do
   end
 
   defp start_beam(name, opts) do
-    beam_node = BeamNode.start(Keyword.merge(opts, name: name, x3m: :erpc))
+    partitions = Keyword.get(opts, :mesh, false)
+    beam_opts = Keyword.merge(opts, name: name, x3m: :erpc, partitions: partitions)
+    beam_node = BeamNode.start(beam_opts)
     connect = Keyword.get(opts, :connect, [])
     load? = Keyword.get(opts, :load, true)
     scope = Keyword.get(opts, :pg_scope, :pg)

@@ -1,90 +1,207 @@
 defmodule TenonHarness.GlobalTest do
   use TenonHarness.NodeCase, async: true
+  import TenonHarness.Mesh
 
-  # What a lock or a sync costs with nobody in the way; a node that stays silent costs minutes.
+  # What a lock or a sync costs with nobody in the way.
   @fast_ms 4_000
 
-  setup do
-    tenon = start_tenon()
-    peers = for _ <- 1..2, do: start_beam(partitions: true)
-    [one, two] = peers
-    assert on(one, name: two.name, do: Node.ping(name)) == :pong
-    for peer <- peers, do: assert(on(peer, name: tenon.name, do: Node.ping(name)) == :pong)
-    {:ok, tenon: tenon, one: one, two: two}
-  end
+  setup_all :start_cluster
 
-  test "sync returns at once", %{one: one, two: two} do
+  test "sync, locks and transactions return at once", %{one: one, two: two} do
     for peer <- [one, two] do
-      assert {ms, :ok} = timed(on(peer, [], do: :timer.tc(fn -> :global.sync() end)))
+      {ms, result} =
+        timed(
+          on(peer, []) do
+            :timer.tc(fn ->
+              :ok = :global.sync()
+              lock = {:a_lock, self()}
+              true = :global.set_lock(lock)
+              true = :global.del_lock(lock)
+              :global.trans({:another_lock, self()}, fn -> :done end)
+            end)
+          end
+        )
+
+      assert result == :done
       assert ms < @fast_ms
     end
   end
 
-  test "locks and transactions are had at once", %{one: one} do
-    {ms, result} =
-      timed(
-        on(one, []) do
-          :timer.tc(fn ->
-            lock = {:a_lock, self()}
-            true = :global.set_lock(lock)
-            true = :global.del_lock(lock)
-            :global.trans({:another_lock, self()}, fn -> :done end)
-          end)
-        end
-      )
-
-    assert result == :done
-    assert ms < @fast_ms
+  test "names of BEAM processes are found and listed",
+       %{observer: observer, all: all} = context do
+    name = unique()
+    owner = start_collector(observer)
+    {pid, :yes} = start_holder(observer, context.one, name, :random_exit_name, owner)
+    await_name(observer, all, name, pid)
+    for node <- all, do: assert(name in ask(observer, node, :global_names, []))
+    assert ask(observer, context.two, :global_unregister, [name]) == :ok
+    for node <- all, do: assert(whereis(observer, node, name) == :undefined)
+    for node <- all, do: refute(name in ask(observer, node, :global_names, []))
   end
 
-  test "names are registered, found on the other node and unregistered", %{one: one, two: two} do
-    name = {:a_name, Cluster.unique("n")}
-    assert on(one, [], do: :global.sync()) == :ok
+  test "names of C processes are found, called and taken once",
+       %{observer: observer, all: all, tenon: tenon} = context do
+    name = unique()
+    owner = start_collector(observer)
+    {pid, :yes} = start_holder(observer, tenon, name, :random_exit_name, owner)
+    assert node(pid) == tenon.name
+    # All nodes have it when the registration returns.
+    for node <- all, do: assert(whereis(observer, node, name) == pid)
 
-    {ms, pid} =
-      timed(
-        on(one, name: name) do
-          :timer.tc(fn ->
-            pid = Process.whereis(:init)
-            :yes = :global.register_name(name, pid)
-            pid
-          end)
-        end
-      )
+    for beam <- [context.one, context.two] do
+      assert on(beam, name: name, do: GenServer.call({:global, name}, {:hello, name})) ==
+               {:hello, name}
 
-    assert ms < @fast_ms
-    assert on(two, name: name, do: :global.whereis_name(name)) == pid
-    on one, name: name, do: :global.unregister_name(name)
-    assert on(two, name: name, do: :global.whereis_name(name)) == :undefined
-  end
-
-  # A BEAM node that loses one member of its cluster is cut off from all, to prevent overlapping
-  # partitions; Tenon is no member of what :global keeps together.
-  @tag :tenon_only
-  test "losing the node disconnects no other", %{tenon: tenon, one: one, two: two} do
-    assert on(one, name: tenon.name, do: Node.disconnect(name))
-    assert on(one, [], do: :global.sync()) == :ok
-    assert on(one, name: two.name, do: name in Node.list())
-    assert on(two, name: tenon.name, do: name in Node.list())
-    TenonNode.kill(tenon)
-
-    on two, name: tenon.name do
-      wait = fn wait -> if name in Node.list(), do: wait.(wait), else: :gone end
-      wait.(wait)
+      assert on(beam, name: name, do: :global.register_name(name, self())) == :no
     end
 
-    assert on(two, name: one.name, do: name in Node.list())
-    assert on(two, [], do: :global.sync()) == :ok
+    assert {_other, :no} = start_holder(observer, tenon, name, :random_exit_name, owner)
+    assert ask(observer, tenon, :global_unregister, [name]) == :ok
+    for node <- all, do: assert(whereis(observer, node, name) == :undefined)
+  end
+
+  test "names are given to other processes, from either side",
+       %{observer: observer, all: all, tenon: tenon, one: one} do
+    name = unique()
+    owner = start_collector(observer)
+    {first, :yes} = start_holder(observer, one, name, :random_exit_name, owner)
+    {second, :no} = start_holder(observer, tenon, name, :random_exit_name, owner)
+
+    for {node, pid} <- [{tenon, second}, {one, first}, {one, second}, {tenon, first}] do
+      assert ask(observer, node, :global_reregister, [name, pid, :random_notify_name]) == :yes
+      for node <- all, do: assert(whereis(observer, node, name) == pid)
+    end
+
+    assert ask(observer, one, :global_unregister, [name]) == :ok
+  end
+
+  test "a process that ends loses its name on all nodes",
+       %{observer: observer, all: all} = context do
+    for node <- [context.tenon, context.one] do
+      name = unique()
+      owner = start_collector(observer)
+      {pid, :yes} = start_holder(observer, node, name, :random_exit_name, owner)
+      await_name(observer, all, name, pid)
+      on observer, pid: pid, do: Process.exit(pid, :kill)
+      await_name(observer, all, name, :undefined)
+    end
+  end
+
+  test "a lock is had by one at a time", %{observer: observer, tenon: tenon} = context do
+    resource = unique()
+    assert ask(observer, tenon, :global_set_lock, [resource, :me, 5_000])
+    unless TenonNode.beam?(), do: refute(try_lock(observer, context.one, resource))
+    unless TenonNode.beam?(), do: refute(try_lock(observer, tenon, resource))
+    assert ask(observer, tenon, :global_del_lock, [resource, :me])
+    assert try_lock(observer, context.one, resource)
+    assert ask(observer, tenon, :global_del_lock, [resource, :you])
+
+    # What :rpc starts on a BEAM node ends, and its lock with it: so a process that lasts.
+    holder =
+      on(context.two, resource: resource) do
+        owner = self()
+
+        holder =
+          spawn(fn ->
+            true = :global.set_lock({resource, :me})
+            send(owner, :locked)
+            Process.sleep(:infinity)
+          end)
+
+        receive do
+          :locked -> holder
+        end
+      end
+
+    refute try_lock(observer, tenon, resource)
+    on context.two, holder: holder, do: Process.exit(holder, :kill)
+    assert ask(observer, tenon, :global_set_lock, [resource, :you, 15_000])
+    assert ask(observer, tenon, :global_del_lock, [resource, :you])
   end
 
   @tag :tenon_only
-  test "a node that comes back is no obstacle", %{tenon: tenon, one: one} do
-    for _ <- 1..3 do
-      assert on(one, name: tenon.name, do: Node.disconnect(name))
-      Wait.until("pong", 5_000, fn -> on(one, name: tenon.name, do: Node.ping(name)) == :pong end)
-      assert on(one, [], do: :global.sync()) == :ok
+  test "a lock of C keeps a transaction of a BEAM node waiting",
+       %{observer: observer, tenon: tenon, one: one} do
+    resource = unique()
+
+    try_it = fn ->
+      on(one, resource: resource) do
+        nodes = [node() | Node.list()]
+        :global.trans({resource, self()}, fn -> :done end, nodes, 0)
+      end
+    end
+
+    assert ask(observer, tenon, :global_set_lock, [resource, :me, 5_000])
+    assert try_it.() == :aborted
+    assert ask(observer, tenon, :global_del_lock, [resource, :me])
+    assert try_it.() == :done
+  end
+
+  test "a transaction runs with the lock", %{observer: observer, tenon: tenon, one: one} do
+    resource = unique()
+    {server, :yes} = start_holder(observer, one, unique(), :random_exit_name, self())
+    assert ask(observer, tenon, :global_trans, [resource, server]) == resource
+    assert ask(observer, tenon, :global_set_lock, [resource, :anybody, 5_000])
+    assert ask(observer, tenon, :global_del_lock, [resource, :anybody])
+  end
+
+  test "a name server answers what members ask it", %{observer: observer} = context do
+    for node <- context.all do
+      others = context.all |> List.delete(node) |> Enum.map(& &1.name) |> Enum.sort()
+      call = fn request -> gns_call(observer, node, request) end
+      assert Enum.sort(call.(:get_known)) == others
+      assert Enum.sort(call.(:get_synced)) == others
+      assert call.(:get_names_ext) == []
+      assert is_integer(call.(:get_protocol_version))
+      assert call.({:sync, others}) == :ok
     end
   end
+
+  test "a name is told without its lock, by a message", %{observer: observer} = context do
+    name = unique()
+    {pid, :yes} = start_holder(observer, context.tenon, name, :random_exit_name, self())
+
+    for node <- context.all do
+      told =
+        on(observer, node: node.name, name: name) do
+          send({:global_name_server, node}, {:whereis, name, {self(), :told}})
+
+          receive do
+            {:told, pid} -> pid
+          end
+        end
+
+      assert told == pid
+    end
+  end
+
+  test "a node that joins later is told of all names, and known to all",
+       %{observer: observer, all: all} = context do
+    name = unique()
+    {pid, :yes} = start_holder(observer, context.tenon, name, :random_exit_name, self())
+    late = start_beam(partitions: true)
+    join(observer, late, context.two)
+    await_mesh(observer, [late | all])
+    assert whereis(observer, late, name) == pid
+    assert on(late, name: name, do: GenServer.call({:global, name}, :late)) == :late
+
+    {late_pid, :yes} = start_holder(observer, late, {name, :late}, :random_exit_name, self())
+    await_name(observer, all, {name, :late}, late_pid)
+    Program.stop(late.program)
+    await_name(observer, all, {name, :late}, :undefined)
+    await_known(observer, all)
+  end
+
+  defp try_lock(observer, node, resource),
+    do: ask(observer, node, :global_set_lock, [resource, :you, 1])
+
+  defp unique, do: {:name, Cluster.unique("n"), [1.5, %{a: 1}]}
 
   defp timed({microseconds, result}), do: {div(microseconds, 1_000), result}
+
+  defp gns_call(observer, node, request) do
+    on(observer, node: node.name, request: request) do
+      :gen_server.call({:global_name_server, node}, request)
+    end
+  end
 end
