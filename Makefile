@@ -141,12 +141,12 @@ $(call need,,pkg-config not found: install pkg-config (Debian/Ubuntu) or \
 pkgconf (brew))
 else
 UV_LIBS := $(call pkg,--libs 'libuv >= 1.40')
-SSL_LIBS := $(call pkg,--libs 'libcrypto >= 3')
+SSL_LIBS := $(call pkg,--libs 'libssl >= 3' libcrypto)
 SQLITE_LIBS := $(call pkg,--libs 'sqlite3 >= 3.24')
-DEP_CFLAGS := $(patsubst -I%,-isystem %,$(call pkg,--cflags libuv libcrypto sqlite3))
+DEP_CFLAGS := $(patsubst -I%,-isystem %,$(call pkg,--cflags libuv libssl sqlite3))
 $(call need,$(UV_LIBS),libuv 1.40 or newer not found: install libuv1-dev \
 (Debian/Ubuntu) or libuv (brew))
-$(call need,$(SSL_LIBS),libcrypto 3 or newer not found: install libssl-dev \
+$(call need,$(SSL_LIBS),libssl 3 or newer not found: install libssl-dev \
 (Debian/Ubuntu) or openssl@3 (brew))
 $(call need,$(SQLITE_LIBS),SQLite 3.24 or newer not found: install \
 libsqlite3-dev (Debian/Ubuntu) or sqlite (brew))

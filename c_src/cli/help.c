@@ -62,6 +62,7 @@ describe_values(const struct cli_option *option, char *buf, size_t cap)
     case CLI_TEXT:
     case CLI_PEERS:
     case CLI_FILES:
+    case CLI_PAIRS:
         *buf = '\0';
     }
 }

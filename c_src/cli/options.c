@@ -154,6 +154,7 @@ static enum tenon_err set_option(const struct cli_option *option,
         return read_level(option, value, field, why);
     case CLI_PEERS:
     case CLI_FILES:
+    case CLI_PAIRS:
         return add_to_list(option, value, field, why);
     }
     return TENON_OK;
@@ -203,7 +204,16 @@ static enum tenon_err parse_option(struct parse *p, const char *word)
         }
         value = p->argv[p->at++];
     }
-    return set_option(option, value, p->settings, p->why);
+    enum tenon_err rc = set_option(option, value, p->settings, p->why);
+
+    if (rc != TENON_OK || option->type != CLI_PAIRS) {
+        return rc;
+    }
+    if (p->at == p->argc) {
+        return fail(p->why, "option --%s: expected %s, got one word",
+                    option->name, option->argument);
+    }
+    return set_option(option, p->argv[p->at++], p->settings, p->why);
 }
 
 static enum tenon_err parse_argument(struct parse *p, const char *word)

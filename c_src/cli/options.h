@@ -24,7 +24,7 @@ enum {
 #define CLI_LIST_MAX 64
 
 struct cli_list {
-    const char *at[CLI_LIST_MAX];
+    const char *at[CLI_LIST_MAX + 1]; /* ends with NULL */
     size_t count;
 };
 
@@ -43,6 +43,8 @@ struct cli_settings {
     int64_t port;
     int64_t port_max;
     int64_t peer_port;
+    const char *ssl_dist_optfile;
+    struct cli_list ssl_dist_opts; /* names and values in turn */
     int64_t connect_timeout_ms;
     int64_t ticktime_s;
     const char *pg_scope;
@@ -91,6 +93,7 @@ enum cli_type {
     CLI_LEVEL,  /* int64_t */
     CLI_PEERS,  /* struct cli_list of node names */
     CLI_FILES,  /* struct cli_list */
+    CLI_PAIRS,  /* struct cli_list; two words each */
 };
 
 struct cli_option {

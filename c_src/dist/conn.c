@@ -139,6 +139,10 @@ static void on_ready(uv_poll_t *poll, int status, int events)
         tn_connect_writable(conn);
         return;
     }
+    if (conn->state == TN_CONN_SECURING) {
+        tn_secure_ready(conn);
+        return;
+    }
     if (events & UV_WRITABLE) {
         if (conn->state == TN_CONN_SHAKING_HANDS) {
             tn_setup_writable(conn);

@@ -14,6 +14,7 @@
 #include "dist/address.h"
 #include "dist/handshake.h"
 #include "dist/signal.h"
+#include "dist/tls.h"
 
 struct tn_log;
 
@@ -76,6 +77,8 @@ struct tn_dist_config {
     uint64_t flags;              /* TN_FLAGS_OURS */
     struct tn_address listen_at; /* all IPv4 addresses; its family is that of
                                     all connections */
+    tn_tls_context *tls;         /* borrowed until tn_dist_new returns; NULL:
+                                    plain connections */
     uint16_t peer_port;          /* of every peer; 0: their epmd is asked */
     uint32_t setup_timeout_ms;   /* TN_SETUP_TIMEOUT_MS_DEFAULT; from connect or
                                   accept to the end of the handshake */
@@ -103,6 +106,10 @@ TENON_CHECK enum tenon_err tn_dist_new(const struct tn_dist_config *config,
  * dist  taken; NULL is fine.
  * Threads: loop. Blocks: no. */
 void tn_dist_free(tn_dist *dist);
+
+/* New connections are made with this from now on; those that are there keep
+ * theirs. tls: taken. Threads: loop. Blocks: no. */
+void tn_dist_set_tls(tn_dist *dist, tn_tls_context *tls);
 
 /* Accepts connections at config's listen_at.
  *

@@ -17,6 +17,7 @@
 #include "dist/handshake.h"
 #include "dist/identity.h"
 #include "dist/sock.h"
+#include "dist/tls.h"
 
 /* Bytes read from one connection before the loop looks at the others. */
 #define TN_READ_BURST_BYTES (256u * 1024u)
@@ -42,6 +43,7 @@ struct tn_dist {
     struct tn_block_pool *pool;
     atomic_uint *resolvers; /* threads that resolve, and this dist: the last
                                of them frees it */
+    tn_tls_context *tls;    /* NULL: plain connections */
     struct tn_conn_list conns;
     uint32_t conn_count;      /* length of conns */
     uint32_t handshake_count; /* accepted and unfinished ones among them */
@@ -61,6 +63,7 @@ enum tn_conn_state {
     TN_CONN_RESOLVING,
     TN_CONN_EPMD,       /* connecting to it, asking it */
     TN_CONN_CONNECTING, /* TCP */
+    TN_CONN_SECURING,   /* TLS, where it is on */
     TN_CONN_SHAKING_HANDS,
     TN_CONN_UP,
     TN_CONN_CLOSING, /* until on_down */
@@ -139,6 +142,7 @@ struct tn_conn {
 
     uv_mutex_t lock;       /* guards all below */
     int fd;                /* -1: none */
+    tn_tls *tls;           /* NULL: plain; goes with fd */
     bool is_closed;        /* no more output */
     bool is_writing;       /* a thread is inside write, with `writing` */
     bool is_blocked;       /* the socket is full: the loop goes on */
@@ -188,9 +192,26 @@ void tn_resolvers_leave(atomic_uint *resolvers);
 
 void tn_listen_stop(tn_dist *dist);
 
-/* ---- setup.c: the handshake over a socket -------------------------------- */
+/* ---- secure.c: TLS, where it is on --------------------------------------- */
 
-/* The socket is connected. */
+/* The socket is connected: goes on to tn_setup_begin, by TLS where it is on. */
+void tn_secure_begin(tn_conn *conn);
+/* While securing: the socket has bytes or room. */
+void tn_secure_ready(tn_conn *conn);
+/* As tn_sock_read and tn_sock_write. */
+ssize_t tn_secure_read(tn_conn *conn, void *bytes, size_t len);
+ssize_t tn_secure_write(tn_conn *conn, const void *bytes, size_t len);
+/* Bytes that TLS holds and the socket will not tell of are read in the next
+ * turn of the loop. */
+void tn_secure_look_again(tn_conn *conn);
+/* The loop's part of that. */
+void tn_secure_attend(tn_conn *conn);
+
+/* ---- setup.c: the handshake over a stream -------------------------------- */
+
+/* From here on an accepted connection has its time. */
+void tn_setup_limit(tn_conn *conn);
+/* The stream is there. */
 void tn_setup_begin(tn_conn *conn);
 void tn_setup_readable(tn_conn *conn);
 void tn_setup_writable(tn_conn *conn);

@@ -58,7 +58,7 @@ void tn_connect_writable(tn_conn *conn)
         fail_connect(conn, -rc);
         return;
     }
-    tn_setup_begin(conn);
+    tn_secure_begin(conn);
 }
 
 /* ---- epmd ---------------------------------------------------------------- */
@@ -376,6 +376,7 @@ static void on_deadline(uv_timer_t *timer)
         [TN_CONN_RESOLVING] = "resolving its host",
         [TN_CONN_EPMD] = "asking its epmd",
         [TN_CONN_CONNECTING] = "connecting",
+        [TN_CONN_SECURING] = "the handshake of TLS",
         [TN_CONN_SHAKING_HANDS] = "the handshake",
     };
     tn_conn *conn = timer->data;

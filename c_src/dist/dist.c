@@ -24,28 +24,23 @@ void tn_dist_want(tn_conn *conn)
     uv_async_send(&dist->attention);
 }
 
-static tn_conn *next_wanting(tn_dist *dist)
-{
-    uv_mutex_lock(&dist->lock);
-    tn_conn *conn = STAILQ_FIRST(&dist->wanting);
-
-    if (conn != NULL) {
-        STAILQ_REMOVE_HEAD(&dist->wanting, wanting_link);
-    }
-    uv_mutex_unlock(&dist->lock);
-    return conn;
-}
-
+/* Those that want attention again meanwhile wait for the next turn. */
 static void attend_all(tn_dist *dist)
 {
+    struct tn_conn_queue now = STAILQ_HEAD_INITIALIZER(now);
     tn_conn *conn;
 
-    while ((conn = next_wanting(dist)) != NULL) {
+    uv_mutex_lock(&dist->lock);
+    STAILQ_CONCAT(&now, &dist->wanting);
+    uv_mutex_unlock(&dist->lock);
+    while ((conn = STAILQ_FIRST(&now)) != NULL) {
+        STAILQ_REMOVE_HEAD(&now, wanting_link);
         uv_mutex_lock(&conn->lock);
         conn->is_wanting = false;
         uv_mutex_unlock(&conn->lock);
         tn_connect_attend(conn);
         tn_out_attend(conn);
+        tn_secure_attend(conn);
         tn_conn_unref(conn);
     }
 }
@@ -147,6 +142,7 @@ static void start_handles(tn_dist *dist)
 
 static void release_shared(tn_dist *dist)
 {
+    tn_tls_context_unref(dist->tls);
     tn_block_pool_free(dist->pool);
     if (dist->resolvers != NULL) {
         tn_resolvers_leave(dist->resolvers);
@@ -177,11 +173,15 @@ enum tenon_err tn_dist_new(const struct tn_dist_config *config,
     made->config = *config;
     set_defaults(&made->config);
     made->listen_fd = -1;
+    if (config->tls != NULL) {
+        made->tls = tn_tls_context_ref(config->tls);
+    }
     LIST_INIT(&made->conns);
     STAILQ_INIT(&made->wanting);
     enum tenon_err rc = copy_identity(made, config, err);
 
     if (rc < 0) {
+        tn_tls_context_unref(made->tls);
         free(made);
         return rc;
     }
@@ -243,4 +243,10 @@ void tn_dist_free(tn_dist *dist)
     uv_close((uv_handle_t *)&dist->tick, tn_dist_handle_closed);
     uv_close((uv_handle_t *)&dist->accept_pause, tn_dist_handle_closed);
     uv_close((uv_handle_t *)&dist->attention, tn_dist_handle_closed);
+}
+
+void tn_dist_set_tls(tn_dist *dist, tn_tls_context *tls)
+{
+    tn_tls_context_unref(dist->tls);
+    dist->tls = tls;
 }

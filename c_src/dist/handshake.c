@@ -18,6 +18,7 @@
 
 #define DIGEST_BYTES 16u
 #define HEAD_BYTES 2u
+#define WIDE_HEAD_BYTES 4u
 
 typedef enum tn_handshake_event event;
 
@@ -73,15 +74,21 @@ static event fail_short(struct tn_handshake *hs,
 
 /* ---- writing packets --------------------------------------------------- */
 
+static size_t head_bytes(const struct tn_handshake *hs)
+{
+    return hs->config.wide ? WIDE_HEAD_BYTES : HEAD_BYTES;
+}
+
 /* Room for a packet of `len` bytes behind its length. What can wait in the
  * output at once is bounded by the protocol, and the room is larger. */
 static uint8_t *put_packet(struct tn_handshake *hs, size_t len)
 {
-    assert(len + HEAD_BYTES <= sizeof hs->out - hs->out_len);
-    uint8_t *at = tn_add16(hs->out + hs->out_len, (uint32_t)len);
+    assert(len + head_bytes(hs) <= sizeof hs->out - hs->out_len);
+    uint8_t *at = hs->out + hs->out_len;
 
-    hs->out_len += HEAD_BYTES + len;
-    return at;
+    hs->out_len += head_bytes(hs) + len;
+    return hs->config.wide ? tn_add32(at, (uint32_t)len)
+                           : tn_add16(at, (uint32_t)len);
 }
 
 static void put_status(struct tn_handshake *hs, const char *text)
@@ -605,9 +612,36 @@ static bool gather(struct tn_handshake *hs,
     return hs->in_len == whole;
 }
 
+/* The first bytes of a record of TLS: its kind, and a version of 3.x. */
+static bool looks_like_tls(const struct tn_handshake *hs)
+{
+    return !hs->config.wide && (hs->in[0] == 21 || hs->in[0] == 22) &&
+           hs->in[1] == 3;
+}
+
+/* The peer would wait for an answer that it understands: it gets the alert
+ * protocol_version. */
+static event fail_tls(struct tn_handshake *hs, tenon_error *err)
+{
+    static const uint8_t alert[] = { 21, 3, 3, 0, 2, 2, 70 };
+
+    if (hs->in[0] == 22) {
+        memcpy(hs->out, alert, sizeof alert);
+        hs->out_len = sizeof alert;
+    }
+    tn_error(err, TENON_E_TLS,
+             "handshake with node \"%s\": it speaks TLS, and this node's "
+             "connections are plain",
+             peer_of(hs));
+    return failed(hs);
+}
+
 static event
 fail_packet_len(struct tn_handshake *hs, tenon_error *err, size_t len)
 {
+    if (looks_like_tls(hs)) {
+        return fail_tls(hs, err);
+    }
     tn_error(err, TENON_E_HANDSHAKE,
              "handshake with node \"%s\": expected a packet of 1 to %u bytes, "
              "got a length of %zu",
@@ -623,20 +657,22 @@ enum tn_handshake_event tn_handshake_feed(struct tn_handshake *hs,
 {
     *used = 0;
     while (takes_bytes(hs)) {
-        if (hs->in_len < HEAD_BYTES &&
-            !gather(hs, HEAD_BYTES, bytes, len, used)) {
+        size_t head = head_bytes(hs);
+
+        if (hs->in_len < head && !gather(hs, head, bytes, len, used)) {
             break;
         }
-        size_t packet_len = tn_get16(hs->in);
+        size_t packet_len =
+            hs->config.wide ? tn_get32(hs->in) : tn_get16(hs->in);
 
         if (packet_len == 0 || packet_len > TN_HANDSHAKE_PACKET_MAX_BYTES) {
             return fail_packet_len(hs, err, packet_len);
         }
-        if (!gather(hs, HEAD_BYTES + packet_len, bytes, len, used)) {
+        if (!gather(hs, head + packet_len, bytes, len, used)) {
             break;
         }
         hs->in_len = 0;
-        event what = take_packet(hs, hs->in + HEAD_BYTES, packet_len, err);
+        event what = take_packet(hs, hs->in + head, packet_len, err);
 
         if (what != TN_HANDSHAKE_MORE) {
             return what;

@@ -12,7 +12,7 @@
 #include <tenon/error.h>
 #include <tenon/term.h>
 
-/* Largest packet accepted, without its 2-byte length. The largest that the
+/* Largest packet accepted, without its length. The largest that the
  * protocol has is a name message with a 255-byte name, 276 bytes; the rest is
  * room for fields that later releases append. */
 #define TN_HANDSHAKE_PACKET_MAX_BYTES 512u
@@ -51,6 +51,7 @@ struct tn_handshake_config {
     uint64_t mandatory; /* what the peer must have, after expansion */
     const char *peer;   /* borrowed: initiator: the node wanted; acceptor:
                            NULL */
+    bool wide;          /* lengths have 4 bytes, as over TLS; else 2 */
 };
 
 enum tn_handshake_state {
@@ -79,7 +80,7 @@ struct tn_handshake {
     char peer_name[TENON_NODE_NAME_MAX_BYTES + 1];
     size_t in_len;
     size_t out_len;
-    uint8_t in[2 + TN_HANDSHAKE_PACKET_MAX_BYTES];
+    uint8_t in[4 + TN_HANDSHAKE_PACKET_MAX_BYTES];
     uint8_t out[TN_HANDSHAKE_OUT_BYTES];
 };
 

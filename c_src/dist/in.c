@@ -89,8 +89,8 @@ ssize_t tn_in_read(tn_conn *conn, size_t max)
         return -ENOMEM;
     }
     size_t room = conn->block->cap - conn->end;
-    ssize_t n = tn_sock_read(conn->fd, conn->block->bytes + conn->end,
-                             room < max ? room : max);
+    ssize_t n = tn_secure_read(conn, conn->block->bytes + conn->end,
+                               room < max ? room : max);
 
     if (n > 0) {
         conn->end += (size_t)n;
@@ -222,6 +222,7 @@ void tn_in_readable(tn_conn *conn)
     }
     if (conn->state == TN_CONN_UP) {
         tn_in_rest(conn);
+        tn_secure_look_again(conn);
     }
 }
 

@@ -33,7 +33,7 @@ static void make_way(tn_dist *dist)
 
     LIST_FOREACH(conn, &dist->conns, link)
     {
-        if (conn->state == TN_CONN_SHAKING_HANDS && !conn->is_initiator) {
+        if (!conn->is_initiator && conn->state < TN_CONN_UP) {
             oldest = conn;
         }
     }
@@ -60,7 +60,7 @@ static void admit(tn_dist *dist, int fd, const struct tn_address *peer)
     }
     conn->address = *peer;
     if (tn_conn_watch(conn, fd, UV_READABLE)) {
-        tn_setup_begin(conn);
+        tn_secure_begin(conn);
     }
 }
 

@@ -114,7 +114,7 @@ static void write_once(tn_conn *conn)
 {
     conn->is_writing = true;
     uv_mutex_unlock(&conn->lock);
-    ssize_t n = tn_sock_write(conn->fd, conn->writing.bytes, conn->writing.len);
+    ssize_t n = tn_secure_write(conn, conn->writing.bytes, conn->writing.len);
 
     uv_mutex_lock(&conn->lock);
     conn->is_writing = false;
@@ -135,6 +135,8 @@ static void write_once(tn_conn *conn)
 /* Called with the lock held. */
 static void release_output(tn_conn *conn)
 {
+    tn_tls_free(conn->tls);
+    conn->tls = NULL;
     if (conn->fd >= 0) {
         close(conn->fd);
         conn->fd = -1;

@@ -34,7 +34,7 @@ static bool write_out(tn_conn *conn)
     if (len == 0) {
         return true;
     }
-    ssize_t n = tn_sock_write(conn->fd, bytes, len);
+    ssize_t n = tn_secure_write(conn, bytes, len);
 
     if (n >= 0) {
         tn_handshake_sent(conn->handshake, (size_t)n);
@@ -78,7 +78,7 @@ static void end_failed(tn_conn *conn, const tenon_error *why)
     const uint8_t *bytes = tn_handshake_out(conn->handshake, &len);
 
     if (len > 0) {
-        (void)tn_sock_write(conn->fd, bytes, len);
+        (void)tn_secure_write(conn, bytes, len);
     }
     tn_conn_close(conn, why);
 }
@@ -130,6 +130,7 @@ static void finish_acceptor(tn_conn *conn)
     }
     if (conn->state == TN_CONN_UP) {
         tn_in_rest(conn);
+        tn_secure_look_again(conn);
     }
 }
 
@@ -259,6 +260,15 @@ void tn_setup_readable(tn_conn *conn)
     }
     if (conn->state == TN_CONN_UP || conn->state == TN_CONN_SHAKING_HANDS) {
         tn_in_rest(conn);
+        tn_secure_look_again(conn);
+    }
+}
+
+void tn_setup_limit(tn_conn *conn)
+{
+    if (!conn->is_initiator) {
+        uv_timer_start(&conn->timer, on_deadline,
+                       conn->dist->config.setup_timeout_ms, 0);
     }
 }
 
@@ -272,6 +282,7 @@ void tn_setup_begin(tn_conn *conn)
         .flags = config->flags,
         .mandatory = TN_FLAGS_MANDATORY,
         .peer = conn->is_initiator ? conn->name : NULL,
+        .wide = conn->tls != NULL,
     };
     tenon_error err;
 
@@ -285,10 +296,6 @@ void tn_setup_begin(tn_conn *conn)
         return;
     }
     conn->state = TN_CONN_SHAKING_HANDS;
-    tn_sock_no_delay(conn->fd);
-    if (!conn->is_initiator) {
-        uv_timer_start(&conn->timer, on_deadline, config->setup_timeout_ms, 0);
-    }
     if (write_out(conn)) {
         watch(conn);
     }

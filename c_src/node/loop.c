@@ -287,10 +287,12 @@ enum tenon_err tn_loop_init(tenon_node *node, tenon_error *err)
     uv_prepare_init(&node->loop, &node->prepare);
     uv_signal_init(&node->loop, &node->sigint);
     uv_signal_init(&node->loop, &node->sigterm);
+    uv_signal_init(&node->loop, &node->sighup);
     node->stall.data = node;
     node->prepare.data = node;
     node->sigint.data = node;
     node->sigterm.data = node;
+    node->sighup.data = node;
     uv_prepare_start(&node->prepare, before_wait);
     return TENON_OK;
 }
@@ -331,11 +333,20 @@ static void signal_came(uv_signal_t *handle, int number)
     tenon_node_request_stop(node);
 }
 
+static void reload_asked(uv_signal_t *handle, int number)
+{
+    (void)number;
+    tn_transport_reload_later(handle->data);
+}
+
 static void watch_signals(tenon_node *node, void *user)
 {
     (void)user;
     uv_signal_start(&node->sigint, signal_came, SIGINT);
     uv_signal_start(&node->sigterm, signal_came, SIGTERM);
+    if (node->transport.is_tls) {
+        uv_signal_start(&node->sighup, reload_asked, SIGHUP);
+    }
 }
 
 void tn_loop_watch_signals(tenon_node *node)
@@ -413,6 +424,7 @@ static void close_handles(tenon_node *node, void *user)
     close_handle((uv_handle_t *)&node->prepare);
     close_handle((uv_handle_t *)&node->sigint);
     close_handle((uv_handle_t *)&node->sigterm);
+    close_handle((uv_handle_t *)&node->sighup);
     if (node->wake_stays) {
         uv_unref((uv_handle_t *)&node->wake);
     } else {

@@ -149,47 +149,10 @@ static void fini_locks(tenon_node *node)
     pthread_mutex_destroy(&node->lock);
 }
 
-static enum tenon_err find_listen_address(const tenon_node_config *config,
-                                          struct tn_address *at)
-{
-    const char *proto =
-        config->proto_dist != NULL ? config->proto_dist : "inet_tcp";
-    int family = strcmp(proto, "inet6_tcp") == 0 ? AF_INET6 : AF_INET;
-    if (family == AF_INET && strcmp(proto, "inet_tcp") != 0) {
-        return tn_error(config->err, TENON_E_INVAL,
-                        "starting a node: expected proto_dist inet_tcp or "
-                        "inet6_tcp, got \"%s\"",
-                        proto);
-    }
-    if (config->port_max != 0 &&
-        (config->port == 0 || config->port_max < config->port)) {
-        return tn_error(config->err, TENON_E_INVAL,
-                        "starting a node: expected port_max from port (%u, "
-                        "given) on, got %u",
-                        (unsigned)config->port, (unsigned)config->port_max);
-    }
-    *at = tn_address_all(family);
-    if (config->listen_address != NULL &&
-        !tn_address_parse(config->listen_address, family, at)) {
-        return tn_error(config->err, TENON_E_INVAL,
-                        "starting a node: expected a numeric address of %s to "
-                        "listen at, got \"%s\"",
-                        proto, config->listen_address);
-    }
-    return TENON_OK;
-}
-
 static enum tenon_err start_dist(tenon_node *node,
                                  const tenon_node_config *config)
 {
-    struct tn_address at;
-    enum tenon_err rc = find_listen_address(config, &at);
-    if (rc != TENON_OK) {
-        return rc;
-    }
     struct tn_dist_config dist = {
-        .listen_at = at,
-        .peer_port = config->peer_port,
         .loop = &node->loop,
         .name = node->name.full,
         .cookie = node->cookie,
@@ -203,7 +166,12 @@ static enum tenon_err start_dist(tenon_node *node,
         .events = &tn_peer_events,
         .user = node,
     };
-    return tn_dist_new(&dist, &node->dist, config->err);
+    enum tenon_err rc = tn_transport_read(&node->transport, config, &dist);
+    if (rc == TENON_OK) {
+        rc = tn_dist_new(&dist, &node->dist, config->err);
+    }
+    tn_tls_context_unref(dist.tls);
+    return rc;
 }
 
 static void client_message(tenon_process *self, void *state, tenon_term message)
@@ -302,6 +270,7 @@ tenon_node *tn_node_start(const tenon_node_config *config)
     }
     return node;
 failed:
+    tn_transport_fini(&node->transport);
     free(node);
     return NULL;
 }
@@ -361,6 +330,7 @@ static void free_node(tenon_node *node)
     tn_processes_fini(&node->processes);
     tn_functions_fini(&node->functions);
     tn_timers_fini(&node->timers);
+    tn_transport_fini(&node->transport);
     fini_locks(node);
     free(node);
 }

@@ -23,6 +23,7 @@
 #include "node/process.h"
 #include "node/request.h"
 #include "node/timer.h"
+#include "node/transport.h"
 #include "node/worker.h"
 
 /* Something that a higher part keeps with the node: found by its key, told of
@@ -52,6 +53,7 @@ struct tenon_node {
     uint16_t port;
     uint16_t port_max;
     bool no_epmd;
+    struct tn_transport transport;
     bool hidden;
     bool no_global;
     bool no_connect_all;
@@ -102,6 +104,7 @@ struct tenon_node {
     tn_epmd *epmd;
     uv_signal_t sigint;
     uv_signal_t sigterm;
+    uv_signal_t sighup;
     uint64_t timer_at_ms; /* when `timer` is due, while it is active */
     uint64_t stall_seen;
     bool rest_wanted;        /* before the next wait: a peer's crowd calls */

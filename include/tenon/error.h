@@ -64,7 +64,8 @@ extern "C" {
     X(REFUSED, -907, "peer refused the connection")                            \
     X(DUPLICATE, -908, "another connection to the node has precedence")        \
     X(TICK, -909, "nothing was heard from the peer for too long")              \
-    X(CLOSED, -910, "peer closed the connection")
+    X(CLOSED, -910, "peer closed the connection")                              \
+    X(TLS, -911, "connection cannot be secured")
 
 enum tenon_err {
     TENON_OK = 0,

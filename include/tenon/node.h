@@ -74,8 +74,8 @@ typedef struct tenon_node_config {
     enum tenon_log_level log_level;
     /* borrowed until the start returns, may be NULL; filled on failure. */
     tenon_error *err;
-    /* As the BEAM's -proto_dist: "inet_tcp" (also NULL) or "inet6_tcp". A node
-     * talks to nodes of its own family only. */
+    /* As the BEAM's -proto_dist: "inet_tcp" (also NULL), "inet6_tcp",
+     * "inet_tls", "inet6_tls". A node talks to nodes of its own kind only. */
     const char *proto_dist;
     /* Listen at this numeric address only ("127.0.0.1", "::1"); NULL: at all.
      * The BEAM's inet_dist_use_interface. */
@@ -97,6 +97,14 @@ typedef struct tenon_node_config {
      * visible node that it gets connected with for the nodes that this one
      * knows, and connects to those. What global connects is not affected. */
     bool no_connect_all;
+    /* Of TLS: a file as BEAM nodes take by -ssl_dist_optfile, and after it
+     * single options as by -ssl_dist_opt: names and values in turn, then NULL
+     * ("server_certfile", "/etc/x.pem", NULL). An option that is unknown, or
+     * has no meaning here, is refused by its name. Other than in BEAM nodes
+     * both sides verify by default, the server demands a certificate, and the
+     * certificate of a node that this one calls must bear its host or name. */
+    const char *ssl_dist_optfile;
+    const char *const *ssl_dist_opts;
 } tenon_node_config;
 
 /* Starts a node: takes its identity, listens, starts epmd when none runs,
@@ -127,6 +135,15 @@ static inline tenon_node *tenon_node_start(const tenon_node_config *config)
  * Returns 0, or 1 when the node was NULL.
  * Threads: one, not a handler. Blocks: until stopped. */
 TENON_API int tenon_node_run(tenon_node *node);
+
+/* Reads the certificates and keys of TLS again, from the files that the start
+ * was given; connections that are there keep theirs. tenon_node_run does it at
+ * SIGHUP. err: borrowed, may be NULL.
+ * Errors: INVAL (a file; or the node's connections are plain), NOMEM, STOPPED:
+ * what was in use stays in use.
+ * Threads: any. Blocks: on the files. */
+TENON_API enum tenon_err tenon_node_reload_tls(tenon_node *node,
+                                               tenon_error *err);
 
 /* Asks tenon_node_run to return. Threads: any. Blocks: no. */
 TENON_API void tenon_node_request_stop(tenon_node *node);

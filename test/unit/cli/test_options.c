@@ -108,6 +108,24 @@ static void each_option_sets_its_own_field(void **state)
     assert_int_equal(s.log_level, TENON_LOG_DEBUG);
 }
 
+static void options_of_tls_are_pairs_of_words(void **state)
+{
+    (void)state;
+    struct cli_settings s =
+        accepted("run --sname n --ssl-dist-opt server_certfile a.pem "
+                 "--ssl-dist-opt=client_depth 2 --ssl-dist-optfile f.conf");
+
+    assert_int_equal(s.ssl_dist_opts.count, 4);
+    assert_string_equal(s.ssl_dist_opts.at[0], "server_certfile");
+    assert_string_equal(s.ssl_dist_opts.at[1], "a.pem");
+    assert_string_equal(s.ssl_dist_opts.at[2], "client_depth");
+    assert_string_equal(s.ssl_dist_opts.at[3], "2");
+    assert_null(s.ssl_dist_opts.at[4]);
+    assert_string_equal(s.ssl_dist_optfile, "f.conf");
+    refused("run --sname n --ssl-dist-opt server_depth",
+            "option --ssl-dist-opt: expected NAME VALUE, got one word");
+}
+
 static void an_option_may_be_given_with_an_equals_sign(void **state)
 {
     (void)state;
@@ -396,6 +414,7 @@ int main(void)
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(options_that_are_not_given_have_their_default),
         cmocka_unit_test(each_option_sets_its_own_field),
+        cmocka_unit_test(options_of_tls_are_pairs_of_words),
         cmocka_unit_test(an_option_may_be_given_with_an_equals_sign),
         cmocka_unit_test(a_list_option_collects_in_order),
         cmocka_unit_test(a_list_option_has_a_limit),

@@ -725,6 +725,80 @@ static void this_nodes_own_name_is_refused(void **state)
                      TENON_E_REFUSED);
 }
 
+/* Takes one byte of what `from` has to say. Returns what `to` makes of it. */
+static enum tn_handshake_event pass_byte(struct tn_handshake *from,
+                                         struct tn_handshake *to)
+{
+    size_t len, used;
+    const uint8_t *bytes = tn_handshake_out(from, &len);
+    uint8_t byte = bytes[0];
+
+    if (len == 0) {
+        return TN_HANDSHAKE_MORE;
+    }
+    tn_handshake_sent(from, 1);
+    enum tn_handshake_event event =
+        tn_handshake_feed(to, &byte, 1, &used, NULL);
+
+    if (event == TN_HANDSHAKE_HELLO) {
+        event = tn_handshake_status(to, TN_STATUS_OK, NULL);
+    } else if (event == TN_HANDSHAKE_AUTHENTICATED) {
+        event = tn_handshake_ack(to, NULL);
+    }
+    return event;
+}
+
+static void over_tls_lengths_have_four_bytes(void **state)
+{
+    struct tn_handshake_config config = {
+        .name = "a@host",
+        .cookie = COOKIE,
+        .creation = 7,
+        .flags = TN_FLAGS_OURS,
+        .mandatory = TN_FLAGS_MANDATORY,
+        .peer = "b@host",
+        .wide = true,
+    };
+    struct tn_handshake a, b;
+    enum tn_handshake_event at_a = TN_HANDSHAKE_MORE;
+    enum tn_handshake_event at_b = TN_HANDSHAKE_MORE;
+    size_t len;
+
+    (void)state;
+    assert_int_equal(tn_handshake_init(&a, &config, NULL), TENON_OK);
+    config.name = "b@host";
+    config.peer = NULL;
+    assert_int_equal(tn_handshake_init(&b, &config, NULL), TENON_OK);
+    assert_memory_equal(tn_handshake_out(&a, &len), "\0\0\0\x15N", 5);
+    assert_int_equal(len, 4 + 0x15);
+    for (int i = 0; i < 1000; i++) {
+        at_b = at_b == TN_HANDSHAKE_MORE ? pass_byte(&a, &b) : at_b;
+        at_a = at_a == TN_HANDSHAKE_MORE ? pass_byte(&b, &a) : at_a;
+    }
+    assert_int_equal(at_a, TN_HANDSHAKE_DONE);
+    assert_int_equal(at_b, TN_HANDSHAKE_DONE);
+    assert_string_equal(a.peer_name, "b@host");
+    assert_string_equal(b.peer_name, "a@host");
+}
+
+static void a_peer_that_speaks_tls_gets_an_alert(void **state)
+{
+    static const uint8_t hello[] = { 22, 3, 1, 0, 200, 1 };
+    static const uint8_t alert[] = { 21, 3, 3, 0, 2, 2, 70 };
+    struct tn_handshake hs;
+    char text[240];
+    size_t len;
+
+    (void)state;
+    begin_plain(&hs, NULL);
+    assert_int_equal(fail_of(&hs, hello, sizeof hello, text), TENON_E_TLS);
+    assert_non_null(strstr(text, "it speaks TLS"));
+    assert_memory_equal(tn_handshake_out(&hs, &len), alert, sizeof alert);
+    assert_int_equal(len, sizeof alert);
+    begin_plain(&hs, "b@host");
+    assert_int_equal(fail_of(&hs, alert, sizeof alert, text), TENON_E_TLS);
+}
+
 static void names_and_cookies_must_fit(void **state)
 {
     char long_name[300];
@@ -767,6 +841,8 @@ int main(void)
         cmocka_unit_test(another_name_in_the_challenge_ends_it),
         cmocka_unit_test(a_name_that_would_break_logs_is_refused),
         cmocka_unit_test(this_nodes_own_name_is_refused),
+        cmocka_unit_test(over_tls_lengths_have_four_bytes),
+        cmocka_unit_test(a_peer_that_speaks_tls_gets_an_alert),
         cmocka_unit_test(names_and_cookies_must_fit),
         cmocka_unit_test(challenges_differ),
     };

@@ -1,0 +1,294 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* The sessions. OpenSSL's objects are not to be used by two threads at a time,
+ * so a lock is taken for each call; none of them waits. */
+#include "dist/tls.h"
+
+#include <errno.h>
+#include <openssl/err.h>
+#include <openssl/ssl.h>
+#include <openssl/x509v3.h>
+#include <pthread.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "base/error.h"
+#include "dist/sock.h"
+#include "dist/tls_context.h"
+
+struct tn_tls {
+    SSL *ssl;
+    tn_tls_context *context;
+    pthread_mutex_t lock;
+    char *peer; /* NULL: a server */
+    bool wants_room;
+    bool is_over; /* the handshake */
+};
+
+/* ---- the stream ---------------------------------------------------------- */
+
+/* OpenSSL's own socket stream raises SIGPIPE in the host program. */
+static int socket_of(BIO *stream)
+{
+    return (int)(intptr_t)BIO_get_data(stream);
+}
+
+static int moved(BIO *stream, ssize_t n, int retry_flags)
+{
+    BIO_clear_retry_flags(stream);
+    if (n == -EAGAIN) {
+        BIO_set_flags(stream, retry_flags | BIO_FLAGS_SHOULD_RETRY);
+        return -1;
+    }
+    if (n < 0) {
+        errno = (int)-n;
+        return -1;
+    }
+    return (int)n;
+}
+
+static int socket_write(BIO *stream, const char *bytes, int len)
+{
+    return moved(stream, tn_sock_write(socket_of(stream), bytes, (size_t)len),
+                 BIO_FLAGS_WRITE);
+}
+
+static int socket_read(BIO *stream, char *bytes, int len)
+{
+    return moved(stream, tn_sock_read(socket_of(stream), bytes, (size_t)len),
+                 BIO_FLAGS_READ);
+}
+
+static long socket_ctrl(BIO *stream, int what, long number, void *pointer)
+{
+    (void)stream;
+    (void)number;
+    (void)pointer;
+    return what == BIO_CTRL_FLUSH;
+}
+
+static BIO_METHOD *socket_method;
+
+static void make_socket_method(void)
+{
+    BIO_METHOD *method = BIO_meth_new(
+        BIO_get_new_index() | BIO_TYPE_SOURCE_SINK, "tenon socket");
+
+    if (method != NULL && BIO_meth_set_write(method, socket_write) &&
+        BIO_meth_set_read(method, socket_read) &&
+        BIO_meth_set_ctrl(method, socket_ctrl)) {
+        socket_method = method;
+    }
+}
+
+BIO *tn_tls_socket(int fd)
+{
+    static pthread_once_t once = PTHREAD_ONCE_INIT;
+
+    (void)pthread_once(&once, make_socket_method);
+    BIO *stream = socket_method != NULL ? BIO_new(socket_method) : NULL;
+
+    if (stream != NULL) {
+        BIO_set_data(stream, (void *)(intptr_t)fd);
+        BIO_set_init(stream, 1);
+    }
+    return stream;
+}
+
+/* ---- made and freed ------------------------------------------------------ */
+
+static bool prepare(tn_tls *tls, BIO *stream)
+{
+    tls->ssl = tn_tls_context_session(tls->context, tls->peer);
+    if (tls->ssl == NULL) {
+        BIO_free(stream);
+        return false;
+    }
+    SSL_set_bio(tls->ssl, stream, stream);
+    return true;
+}
+
+tn_tls *tn_tls_new(tn_tls_context *context, BIO *stream, const char *peer)
+{
+    tn_tls *tls = stream != NULL ? calloc(1, sizeof *tls) : NULL;
+
+    if (tls == NULL || pthread_mutex_init(&tls->lock, NULL) != 0) {
+        free(tls);
+        BIO_free(stream);
+        return NULL;
+    }
+    tls->context = tn_tls_context_ref(context);
+    tls->peer = peer != NULL ? strdup(peer) : NULL;
+    if ((peer != NULL && tls->peer == NULL) || !prepare(tls, stream)) {
+        tls->ssl = NULL;
+        tn_tls_free(tls);
+        return NULL;
+    }
+    return tls;
+}
+
+void tn_tls_free(tn_tls *tls)
+{
+    if (tls == NULL) {
+        return;
+    }
+    if (tls->is_over) {
+        (void)SSL_shutdown(tls->ssl);
+    }
+    ERR_clear_error();
+    SSL_free(tls->ssl);
+    tn_tls_context_unref(tls->context);
+    pthread_mutex_destroy(&tls->lock);
+    free(tls->peer);
+    free(tls);
+}
+
+/* ---- the handshake ------------------------------------------------------- */
+
+static enum tenon_err fail_verified(const tn_tls *tls, tenon_error *err)
+{
+    long result = SSL_get_verify_result(tls->ssl);
+
+    return tn_error(err, TENON_E_TLS, "TLS: its certificate is refused: %s",
+                    X509_verify_cert_error_string(result));
+}
+
+/* What the reason code says in words; the peer's alerts are among them. */
+static enum tenon_err fail_ssl(const tn_tls *tls, tenon_error *err)
+{
+    unsigned long code = ERR_peek_error();
+    const char *text = ERR_reason_error_string(code);
+    int reason = ERR_GET_REASON(code);
+
+    ERR_clear_error();
+    if (SSL_get_verify_result(tls->ssl) != X509_V_OK &&
+        reason == SSL_R_CERTIFICATE_VERIFY_FAILED) {
+        return fail_verified(tls, err);
+    }
+    text = text != NULL ? text : "unknown";
+    if (reason == SSL_R_PEER_DID_NOT_RETURN_A_CERTIFICATE) {
+        return tn_error(err, TENON_E_TLS, "TLS: %s", text);
+    }
+    if (reason == SSL_R_WRONG_VERSION_NUMBER || reason == SSL_R_HTTP_REQUEST ||
+        reason == SSL_R_BAD_RECORD_TYPE) {
+        return tn_error(err, TENON_E_TLS,
+                        "TLS: what came is no TLS (%s): is it a node without?",
+                        text);
+    }
+    if (reason > SSL_AD_REASON_OFFSET) {
+        return tn_error(err, TENON_E_TLS, "TLS: the peer refuses: %s", text);
+    }
+    return tn_error(err, TENON_E_TLS, "TLS: %s", text);
+}
+
+int tn_tls_handshake(tn_tls *tls, tenon_error *err)
+{
+    int result;
+
+    if (tls->is_over) {
+        return 1;
+    }
+    ERR_clear_error();
+    errno = 0;
+    pthread_mutex_lock(&tls->lock);
+    int done = SSL_do_handshake(tls->ssl);
+    int error = errno;
+    int what = SSL_get_error(tls->ssl, done);
+
+    tls->is_over = done == 1;
+    tls->wants_room = what == SSL_ERROR_WANT_WRITE;
+    if (done == 1 || what == SSL_ERROR_WANT_READ || tls->wants_room) {
+        result = done == 1;
+    } else if (what == SSL_ERROR_SSL) {
+        result = fail_ssl(tls, err);
+    } else {
+        result = error != 0
+                     ? tn_error_sys(err, TENON_E_CLOSED, error, "TLS handshake")
+                     : tn_error(err, TENON_E_CLOSED,
+                                "TLS handshake: the peer closed the "
+                                "connection");
+    }
+    pthread_mutex_unlock(&tls->lock);
+    return result;
+}
+
+bool tn_tls_wants_room(const tn_tls *tls)
+{
+    return tls->wants_room;
+}
+
+/* ---- bytes --------------------------------------------------------------- */
+
+/* Called with the lock held, after a call that moved nothing. */
+static ssize_t why_nothing(tn_tls *tls, int result)
+{
+    int error = errno;
+
+    switch (SSL_get_error(tls->ssl, result)) {
+    case SSL_ERROR_WANT_READ:
+    case SSL_ERROR_WANT_WRITE:
+        return -EAGAIN;
+    case SSL_ERROR_ZERO_RETURN:
+        return 0;
+    case SSL_ERROR_SYSCALL:
+        return error != 0 ? -error : 0;
+    default:
+        ERR_clear_error();
+        return -EPROTO;
+    }
+}
+
+/* One call of OpenSSL's gives at most one record, and BEAM nodes make one of
+ * each signal. */
+ssize_t tn_tls_read(tn_tls *tls, void *bytes, size_t len)
+{
+    uint8_t *to = bytes;
+    size_t there = 0;
+    size_t n;
+    ssize_t result = 1;
+
+    ERR_clear_error();
+    pthread_mutex_lock(&tls->lock);
+    while (there < len && result > 0) {
+        errno = 0;
+        int ok = SSL_read_ex(tls->ssl, to + there, len - there, &n);
+
+        result = ok ? (ssize_t)n : why_nothing(tls, ok);
+        there += ok ? n : 0;
+    }
+    pthread_mutex_unlock(&tls->lock);
+    /* What ended it comes again with the next call. */
+    return there > 0 ? (ssize_t)there : result;
+}
+
+ssize_t tn_tls_write(tn_tls *tls, const void *bytes, size_t len)
+{
+    size_t n = 0;
+
+    ERR_clear_error();
+    pthread_mutex_lock(&tls->lock);
+    errno = 0;
+    int ok = SSL_write_ex(tls->ssl, bytes, len, &n);
+    ssize_t result = ok ? (ssize_t)n : why_nothing(tls, ok);
+
+    pthread_mutex_unlock(&tls->lock);
+    /* The peer's goodbye: it takes no more. */
+    return result == 0 && len > 0 ? -EPIPE : result;
+}
+
+bool tn_tls_has_buffered(tn_tls *tls)
+{
+    pthread_mutex_lock(&tls->lock);
+    bool has = SSL_has_pending(tls->ssl);
+
+    pthread_mutex_unlock(&tls->lock);
+    return has;
+}
+
+struct tn_tls_facts tn_tls_facts(const tn_tls *tls)
+{
+    return (struct tn_tls_facts){
+        .version = SSL_get_version(tls->ssl),
+        .cipher = SSL_get_cipher_name(tls->ssl),
+        .is_resumed = SSL_session_reused(tls->ssl),
+    };
+}

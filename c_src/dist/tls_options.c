@@ -1,0 +1,576 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* Both ways of giving options end in one table: name, and what takes its
+ * value. */
+#include "dist/tls_options.h"
+
+#include <errno.h>
+#include <fcntl.h>
+#include <openssl/crypto.h>
+#include <openssl/ssl.h>
+#include <stddef.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <unistd.h>
+
+#include <tenon/term.h>
+
+#include "base/error.h"
+#include "dist/tls_terms.h"
+
+/* Longest list of ciphers, as one text. */
+#define CIPHERS_MAX_BYTES 4096u
+
+struct setting;
+
+typedef enum tenon_err set_fn(struct tn_tls_side *side,
+                              const struct setting *setting,
+                              tenon_term value,
+                              tenon_error *err);
+
+/* What an option does; `offset` is that of its field in a side. */
+struct setting {
+    const char *name;
+    set_fn *set;
+    size_t offset;
+    bool is_text; /* its text on a command line needs no quotes */
+};
+
+/* ---- values -------------------------------------------------------------- */
+
+static enum tenon_err wrong(const struct setting *setting,
+                            const char *expected,
+                            tenon_term value,
+                            tenon_error *err)
+{
+    char text[128];
+
+    (void)tenon_term_print(value, text, sizeof text);
+    return tn_error(err, TENON_E_INVAL, "TLS option %s: expected %s, got %s",
+                    setting->name, expected, text);
+}
+
+static void free_text(char **text)
+{
+    if (*text != NULL) {
+        OPENSSL_cleanse(*text, strlen(*text));
+        free(*text);
+        *text = NULL;
+    }
+}
+
+static enum tenon_err
+keep_text(char **field, const char *bytes, size_t len, tenon_error *err)
+{
+    char *copy = strndup(bytes, len);
+
+    if (copy == NULL) {
+        return tn_error(err, TENON_E_NOMEM, "TLS options: out of memory");
+    }
+    free_text(field);
+    *field = copy;
+    return TENON_OK;
+}
+
+static void *field_of(struct tn_tls_side *side, const struct setting *setting)
+{
+    return (char *)side + setting->offset;
+}
+
+static enum tenon_err set_text(struct tn_tls_side *side,
+                               const struct setting *setting,
+                               tenon_term value,
+                               tenon_error *err)
+{
+    const void *bytes;
+    size_t len;
+
+    if (tenon_term_binary(value, &bytes, &len) != TENON_OK || len == 0) {
+        return wrong(setting, "a string", value, err);
+    }
+    return keep_text(field_of(side, setting), bytes, len, err);
+}
+
+/* The field says the opposite of the option. */
+static enum tenon_err set_unless(struct tn_tls_side *side,
+                                 const struct setting *setting,
+                                 tenon_term value,
+                                 tenon_error *err)
+{
+    bool *field = field_of(side, setting);
+
+    *field = tenon_term_is_atom(value, "false");
+    return *field || tenon_term_is_atom(value, "true")
+               ? TENON_OK
+               : wrong(setting, "true or false", value, err);
+}
+
+/* What is always so here. */
+static enum tenon_err need_true(struct tn_tls_side *side,
+                                const struct setting *setting,
+                                tenon_term value,
+                                tenon_error *err)
+{
+    (void)side;
+    return tenon_term_is_atom(value, "true")
+               ? TENON_OK
+               : wrong(setting, "true", value, err);
+}
+
+static enum tenon_err set_verify(struct tn_tls_side *side,
+                                 const struct setting *setting,
+                                 tenon_term value,
+                                 tenon_error *err)
+{
+    side->no_verify = tenon_term_is_atom(value, "verify_none");
+    return side->no_verify || tenon_term_is_atom(value, "verify_peer")
+               ? TENON_OK
+               : wrong(setting, "verify_peer or verify_none", value, err);
+}
+
+static enum tenon_err set_depth(struct tn_tls_side *side,
+                                const struct setting *setting,
+                                tenon_term value,
+                                tenon_error *err)
+{
+    int64_t depth;
+
+    if (tenon_term_int64(value, &depth) != TENON_OK || depth < 0 ||
+        depth > 100) {
+        return wrong(setting, "an integer from 0 to 100", value, err);
+    }
+    side->depth_and_one = (int)depth + 1;
+    return TENON_OK;
+}
+
+static enum tenon_err set_versions(struct tn_tls_side *side,
+                                   const struct setting *setting,
+                                   tenon_term value,
+                                   tenon_error *err)
+{
+    tenon_cursor at;
+    tenon_term version;
+
+    side->no_tls_1_2 = true;
+    side->no_tls_1_3 = true;
+    tenon_cursor_init(&at, value);
+    while (tenon_cursor_next(&at, &version)) {
+        if (tenon_term_is_atom(version, "tlsv1.2")) {
+            side->no_tls_1_2 = false;
+        } else if (tenon_term_is_atom(version, "tlsv1.3")) {
+            side->no_tls_1_3 = false;
+        } else {
+            return wrong(setting, "'tlsv1.2' or 'tlsv1.3'", version, err);
+        }
+    }
+    return side->no_tls_1_2 && side->no_tls_1_3
+               ? wrong(setting, "a list of 'tlsv1.2' and 'tlsv1.3'", value, err)
+               : TENON_OK;
+}
+
+static enum tenon_err set_crl_check(struct tn_tls_side *side,
+                                    const struct setting *setting,
+                                    tenon_term value,
+                                    tenon_error *err)
+{
+    static const char *const words[] = {
+        [TN_TLS_CRL_NONE] = "false",
+        [TN_TLS_CRL_ALL] = "true",
+        [TN_TLS_CRL_PEER] = "peer",
+        [TN_TLS_CRL_BEST_EFFORT] = "best_effort",
+    };
+
+    for (size_t i = 0; i < sizeof words / sizeof words[0]; i++) {
+        if (tenon_term_is_atom(value, words[i])) {
+            side->crl_check = (enum tn_tls_crl_check)i;
+            return TENON_OK;
+        }
+    }
+    return wrong(setting, "true, false, peer or best_effort", value, err);
+}
+
+/* {ssl_crl_hash_dir, {internal, [{dir, "..."}]}} */
+static enum tenon_err set_crl_cache(struct tn_tls_side *side,
+                                    const struct setting *setting,
+                                    tenon_term value,
+                                    tenon_error *err)
+{
+    tenon_term dir;
+
+    if (!tenon_match(value, "{:ssl_crl_hash_dir, {:internal, [{:dir, ~t}]}}",
+                     &dir)) {
+        return wrong(setting,
+                     "{ssl_crl_hash_dir, {internal, [{dir, \"...\"}]}}", value,
+                     err);
+    }
+    return set_text(side, setting, dir, err);
+}
+
+static enum tenon_err set_server_name(struct tn_tls_side *side,
+                                      const struct setting *setting,
+                                      tenon_term value,
+                                      tenon_error *err)
+{
+    if (tenon_term_is_atom(value, "disable")) {
+        side->name_check = TN_TLS_NAME_NONE;
+        return TENON_OK;
+    }
+    side->name_check = TN_TLS_NAME_GIVEN;
+    return set_text(side, setting, value, err);
+}
+
+/* ---- ciphers ------------------------------------------------------------- */
+
+/* "a:b" and one more. */
+static enum tenon_err
+add_cipher(char **list, const char *name, size_t len, tenon_error *err)
+{
+    char text[CIPHERS_MAX_BYTES];
+    int n = snprintf(text, sizeof text, "%s%s%.*s", *list != NULL ? *list : "",
+                     *list != NULL ? ":" : "", (int)len, name);
+
+    if (n < 0 || (size_t)n >= sizeof text) {
+        return tn_error(err, TENON_E_INVAL,
+                        "TLS option ciphers: expected at most %u bytes",
+                        CIPHERS_MAX_BYTES);
+    }
+    return keep_text(list, text, (size_t)n, err);
+}
+
+/* TLS 1.3 has names of its own; those of the standard for TLS 1.2 are known
+ * to OpenSSL by others. */
+static enum tenon_err sort_cipher(struct tn_tls_side *side,
+                                  const char *bytes,
+                                  size_t len,
+                                  tenon_error *err)
+{
+    char name[128];
+
+    if (len >= sizeof name) {
+        return tn_error(err, TENON_E_INVAL,
+                        "TLS option ciphers: expected names of ciphers, got "
+                        "one of %zu bytes",
+                        len);
+    }
+    memcpy(name, bytes, len);
+    name[len] = '\0';
+    if (strncmp(name, "TLS_AES_", 8) == 0 ||
+        strncmp(name, "TLS_CHACHA20_", 13) == 0) {
+        return add_cipher(&side->ciphersuites, name, len, err);
+    }
+    if (strncmp(name, "TLS_", 4) == 0) {
+        const char *known = OPENSSL_cipher_name(name);
+
+        return add_cipher(&side->ciphers, known, strlen(known), err);
+    }
+    return add_cipher(&side->ciphers, name, len, err);
+}
+
+static enum tenon_err sort_ciphers(struct tn_tls_side *side,
+                                   const char *bytes,
+                                   size_t len,
+                                   tenon_error *err)
+{
+    enum tenon_err rc = TENON_OK;
+
+    while (rc == TENON_OK && len > 0) {
+        const char *colon = memchr(bytes, ':', len);
+        size_t one = colon != NULL ? (size_t)(colon - bytes) : len;
+
+        rc = sort_cipher(side, bytes, one, err);
+        one += colon != NULL;
+        bytes += one;
+        len -= one;
+    }
+    return rc;
+}
+
+/* A list of names, or names with colons in between. */
+static enum tenon_err set_ciphers(struct tn_tls_side *side,
+                                  const struct setting *setting,
+                                  tenon_term value,
+                                  tenon_error *err)
+{
+    tenon_cursor at;
+    tenon_term name;
+    const void *bytes;
+    size_t len;
+    enum tenon_err rc = TENON_OK;
+
+    free_text(&side->ciphers);
+    free_text(&side->ciphersuites);
+    if (tenon_term_binary(value, &bytes, &len) == TENON_OK) {
+        return sort_ciphers(side, bytes, len, err);
+    }
+    if (tenon_term_count(value) == 0 || !tenon_term_is_proper_list(value)) {
+        return wrong(setting, "names of ciphers", value, err);
+    }
+    tenon_cursor_init(&at, value);
+    while (rc == TENON_OK && tenon_cursor_next(&at, &name)) {
+        rc = tenon_term_binary(name, &bytes, &len) == TENON_OK
+                 ? sort_ciphers(side, bytes, len, err)
+                 : wrong(setting, "names of ciphers", name, err);
+    }
+    return rc;
+}
+
+/* ---- the table ----------------------------------------------------------- */
+
+#define FIELD(field) offsetof(struct tn_tls_side, field)
+
+/* Both sides take the same names, as in BEAM nodes' files. */
+static const struct setting settings[] = {
+    { "certfile", set_text, FIELD(certfile), true },
+    { "keyfile", set_text, FIELD(keyfile), true },
+    { "password", set_text, FIELD(password), true },
+    { "cacertfile", set_text, FIELD(cacertfile), true },
+    { "dhfile", set_text, FIELD(dhfile), true },
+    { "ciphers", set_ciphers, 0, true },
+    { "versions", set_versions, 0, false },
+    { "verify", set_verify, 0, false },
+    { "fail_if_no_peer_cert", set_unless, FIELD(no_cert_is_fine), false },
+    { "depth", set_depth, 0, false },
+    { "crl_check", set_crl_check, 0, false },
+    { "crl_cache", set_crl_cache, FIELD(crl_dir), false },
+    { "server_name_indication", set_server_name, FIELD(server_name), false },
+    { "reuse_sessions", set_unless, FIELD(no_reuse), false },
+    { "honor_cipher_order", set_unless, FIELD(client_order), false },
+    { "secure_renegotiate", need_true, 0, false },
+};
+
+static const struct setting *find_setting(const char *name)
+{
+    for (size_t i = 0; i < sizeof settings / sizeof settings[0]; i++) {
+        if (strcmp(settings[i].name, name) == 0) {
+            return &settings[i];
+        }
+    }
+    return NULL;
+}
+
+static enum tenon_err
+no_meaning(const char *side, const char *name, tenon_error *err)
+{
+    return tn_error(err, TENON_E_INVAL,
+                    "TLS option %s of the %s: it has no meaning here", name,
+                    side);
+}
+
+/* ---- a file -------------------------------------------------------------- */
+
+/* {Name, Value}; an atom alone is {Name, true}, as in property lists. */
+static enum tenon_err take_option(const char *side_name,
+                                  struct tn_tls_side *side,
+                                  tenon_term option,
+                                  tenon_error *err)
+{
+    tenon_term name = option;
+    tenon_term value = { (const uint8_t *)"\167\004true", 6 };
+    tenon_atom atom;
+
+    if (!tenon_match(option, "{~t, ~t}", &name, &value)) {
+        name = option;
+    }
+    if (tenon_term_atom(name, &atom) != TENON_OK) {
+        return tn_error(err, TENON_E_INVAL,
+                        "TLS options of the %s: expected {Name, Value}",
+                        side_name);
+    }
+    const struct setting *setting = find_setting(atom.text);
+
+    if (setting == NULL) {
+        return no_meaning(side_name, atom.text, err);
+    }
+    return setting->set(side, setting, value, err);
+}
+
+static enum tenon_err
+take_side(struct tn_tls_options *options, tenon_term entry, tenon_error *err)
+{
+    bool is_server = true;
+    tenon_term list, option;
+    tenon_cursor at;
+    enum tenon_err rc = TENON_OK;
+
+    if (!tenon_match(entry, "{:server, ~t}", &list)) {
+        is_server = false;
+        if (!tenon_match(entry, "{:client, ~t}", &list)) {
+            return tn_error(err, TENON_E_INVAL,
+                            "TLS options: expected {server, [...]} or "
+                            "{client, [...]}");
+        }
+    }
+    if (!tenon_term_is_proper_list(list)) {
+        return tn_error(err, TENON_E_INVAL,
+                        "TLS options of the %s: expected a list",
+                        is_server ? "server" : "client");
+    }
+    tenon_cursor_init(&at, list);
+    while (rc == TENON_OK && tenon_cursor_next(&at, &option)) {
+        rc = take_option(is_server ? "server" : "client",
+                         is_server ? &options->server : &options->client,
+                         option, err);
+    }
+    return rc;
+}
+
+static enum tenon_err
+take_sides(struct tn_tls_options *options, tenon_term sides, tenon_error *err)
+{
+    tenon_cursor at;
+    tenon_term entry;
+    enum tenon_err rc = TENON_OK;
+
+    if (!tenon_term_is_proper_list(sides)) {
+        return tn_error(err, TENON_E_INVAL,
+                        "TLS options: expected [{server, [...]}, "
+                        "{client, [...]}]");
+    }
+    tenon_cursor_init(&at, sides);
+    while (rc == TENON_OK && tenon_cursor_next(&at, &entry)) {
+        rc = take_side(options, entry, err);
+    }
+    return rc;
+}
+
+/* One byte more than may be, so that the limit shows. */
+static enum tenon_err
+read_file(const char *file, char *text, size_t *len, tenon_error *err)
+{
+    int fd = open(file, O_RDONLY | O_CLOEXEC);
+    ssize_t n = fd < 0 ? -1 : 0;
+
+    *len = 0;
+    while (fd >= 0 && *len <= TN_TLS_OPTFILE_MAX_BYTES &&
+           (n = read(fd, text + *len, TN_TLS_OPTFILE_MAX_BYTES + 1 - *len)) >
+               0) {
+        *len += (size_t)n;
+    }
+    int error = errno;
+
+    if (fd >= 0) {
+        close(fd);
+    }
+    if (n < 0) {
+        return tn_error_sys(err, TENON_E_SYSTEM, error,
+                            "TLS options: reading %s", file);
+    }
+    if (*len > TN_TLS_OPTFILE_MAX_BYTES) {
+        return tn_error(err, TENON_E_LIMIT,
+                        "TLS options: expected %s to have at most %u bytes",
+                        file, TN_TLS_OPTFILE_MAX_BYTES);
+    }
+    return TENON_OK;
+}
+
+enum tenon_err tn_tls_options_read(struct tn_tls_options *options,
+                                   const char *file,
+                                   tenon_error *err)
+{
+    char *text = malloc(TN_TLS_OPTFILE_MAX_BYTES + 1);
+    tenon_builder *builder = tenon_builder_new();
+    tenon_error what = { 0 };
+    tenon_term sides;
+    size_t len;
+    enum tenon_err rc = TENON_E_NOMEM;
+
+    if (text == NULL || builder == NULL) {
+        (void)tn_error(err, rc, "TLS options: out of memory");
+        goto out;
+    }
+    rc = read_file(file, text, &len, err);
+    if (rc != TENON_OK) {
+        goto out;
+    }
+    rc = tn_tls_term_read(text, len, true, builder, &what);
+    if (rc == TENON_OK) {
+        rc = tenon_builder_term(builder, &sides);
+    }
+    if (rc == TENON_OK) {
+        rc = take_sides(options, sides, &what);
+    }
+    if (rc != TENON_OK) {
+        (void)tn_error(err, rc, "%s: %s", file, what.text);
+    }
+out:
+    tenon_builder_free(builder);
+    free(text);
+    return rc;
+}
+
+/* ---- one option ---------------------------------------------------------- */
+
+static enum tenon_err take_value(struct tn_tls_side *side,
+                                 const struct setting *setting,
+                                 const char *value,
+                                 tenon_error *err)
+{
+    tenon_builder *builder = tenon_builder_new();
+    tenon_term term;
+    enum tenon_err rc;
+
+    if (builder == NULL) {
+        return tn_error(err, TENON_E_NOMEM, "TLS options: out of memory");
+    }
+    if (setting->is_text) {
+        rc = tenon_build_string(builder, value);
+    } else {
+        tenon_error what = { 0 };
+
+        rc = tn_tls_term_read(value, strlen(value), false, builder, &what);
+        if (rc != TENON_OK) {
+            (void)tn_error(err, rc, "TLS option %s: %s", setting->name,
+                           what.text);
+        }
+    }
+    if (rc == TENON_OK) {
+        rc = tenon_builder_term(builder, &term);
+    }
+    if (rc == TENON_OK) {
+        rc = setting->set(side, setting, term, err);
+    }
+    tenon_builder_free(builder);
+    return rc;
+}
+
+enum tenon_err tn_tls_options_set(struct tn_tls_options *options,
+                                  const char *name,
+                                  const char *value,
+                                  tenon_error *err)
+{
+    bool is_server = strncmp(name, "server_", 7) == 0;
+
+    if (!is_server && strncmp(name, "client_", 7) != 0) {
+        return tn_error(err, TENON_E_INVAL,
+                        "TLS option %s: expected a name that begins with "
+                        "server_ or client_",
+                        name);
+    }
+    const struct setting *setting = find_setting(name + 7);
+
+    if (setting == NULL) {
+        return no_meaning(is_server ? "server" : "client", name + 7, err);
+    }
+    return take_value(is_server ? &options->server : &options->client, setting,
+                      value, err);
+}
+
+static void free_side(struct tn_tls_side *side)
+{
+    char **const texts[] = {
+        &side->certfile,     &side->keyfile, &side->password,
+        &side->cacertfile,   &side->dhfile,  &side->ciphers,
+        &side->ciphersuites, &side->crl_dir, &side->server_name,
+    };
+
+    for (size_t i = 0; i < sizeof texts / sizeof texts[0]; i++) {
+        free_text(texts[i]);
+    }
+    *side = (struct tn_tls_side){ 0 };
+}
+
+void tn_tls_options_fini(struct tn_tls_options *options)
+{
+    free_side(&options->server);
+    free_side(&options->client);
+}
