@@ -59,7 +59,8 @@ UNIT_SRC := $(wildcard test/unit/*/test_*.c)
 SUPPORT_SRC := $(wildcard test/unit/support/*.c)
 FUZZ_SRC := $(wildcard test/fuzz/fuzz_*.c)
 # What the ExUnit suite drives besides: handler libraries, and programs.
-LIVE_HANDLER_SRC := $(wildcard test/live/probe.c test/live/client.c)
+LIVE_HANDLER_SRC := $(wildcard test/live/probe.c test/live/client.c \
+    test/live/servers.c)
 LIVE_SRC := $(filter-out $(LIVE_HANDLER_SRC),$(wildcard test/live/*.c))
 BENCH_SRC := $(wildcard test/bench/bench_*.c)
 PUBLIC_H := $(wildcard include/*.h include/*/*.h)

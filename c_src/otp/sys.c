@@ -14,6 +14,7 @@
 #include "node/text.h"
 #include "otp/apply.h"
 #include "otp/atoms.h"
+#include "otp/state_reply.h"
 #include "term/build.h"
 
 /* Events that sys:log(Server, true) keeps. */
@@ -94,13 +95,20 @@ state_of(const struct request *request, tenon_builder *out, tenon_term *state)
     return tenon_builder_term(out, state) == TENON_OK;
 }
 
+static void reply_state(const struct request *request, tenon_term state)
+{
+    if (tn_state_reply(request->self, request->gen, state) != TENON_OK) {
+        REPLY(request, "{:error, :system_limit}");
+    }
+}
+
 static void get_state(const struct request *request)
 {
     struct tenon_builder out;
     tenon_term state;
     tn_builder_init(&out, TENON_TERM_MAX_BYTES);
     if (state_of(request, &out, &state)) {
-        reply(request, state);
+        reply_state(request, state);
     } else {
         refuse_callback(request, "system_get_state", TN_OUT_ERROR,
                         tn_atom_badarg);
@@ -133,7 +141,7 @@ static void put_result(const struct request *request,
         refuse_callback(request, "system_replace_state", applied->outcome,
                         value);
     } else if (request->ops->put_state(request->server, value)) {
-        reply(request, value);
+        reply_state(request, value);
     } else {
         refuse_callback(request, "system_replace_state", TN_OUT_ERROR,
                         tn_atom_badarg);

@@ -30,11 +30,15 @@ defmodule TenonHarness.TenonNode do
   @doc "A program that the suite drives besides, by its name."
   def live(name), do: Path.join(path("TENON_LIVE_DIR", "../_build/cc-none/test/live"), name)
 
+  @doc "The handler library with servers and supervisors."
+  def servers_so, do: probe_so() |> Path.dirname() |> Path.join("servers.so")
+
   @doc """
   Starts a node and waits until it is ready.
 
   Options: `:name` (a full name, or one without its host), `:long_names`, `:cookie`, `:hidden`, `:connect` (a list of nodes),
-  `:env`, `:load` (false for a node without `demo.so`), `:probe` (true for one with `probe.so`), `:ticktime_s`,
+  `:env`, `:load` (false for a node without `demo.so`), `:probe` (true for one with `probe.so`), `:servers`,
+  `:ticktime_s`,
   `:pg_scope`, `:mesh` (true: as the node is by default, a member of `:global` that looks for the whole
   cluster; not so here unless asked for, because this virtual machine would make one cluster of the
   nodes of all tests),
@@ -59,6 +63,7 @@ defmodule TenonHarness.TenonNode do
       Enum.flat_map(Keyword.get(opts, :connect, []), &["--connect", to_string(&1)]) ++
       if(Keyword.get(opts, :load, true), do: ["--load", demo_so()], else: []) ++
       if(opts[:probe], do: ["--load", probe_so()], else: []) ++
+      if(opts[:servers], do: ["--load", servers_so()], else: []) ++
       Keyword.get(opts, :args, [])
   end
 

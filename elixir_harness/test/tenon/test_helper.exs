@@ -20,7 +20,12 @@ lacks = [
 ]
 
 unless TenonNode.beam?() do
-  for path <- [TenonNode.executable(), TenonNode.demo_so(), TenonNode.probe_so()],
+  for path <- [
+        TenonNode.executable(),
+        TenonNode.demo_so(),
+        TenonNode.probe_so(),
+        TenonNode.servers_so()
+      ],
       not File.exists?(path) do
     IO.puts(
       :stderr,

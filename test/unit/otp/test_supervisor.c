@@ -611,8 +611,8 @@ static void sys_shows_a_supervisor(void **state)
     supervise(f, TENON_REST_FOR_ONE, 7);
     OK(tenon_send_format(f->node, TO("sup"), "{:system, {~p, :t}, :get_state}",
                          &f->me.pid));
-    assert_news(f, "{:t, %{children: [], max_restarts: 7, "
-                   "max_seconds: 3600, strategy: :rest_for_one}}");
+    assert_news(f, "{:t, {:ok, %{children: [], max_restarts: 7, "
+                   "max_seconds: 3600, strategy: :rest_for_one}}}");
 }
 
 #define TEST(name) cmocka_unit_test_setup_teardown(name, start, stop)

@@ -203,9 +203,9 @@ static void assert_call(struct fixture *f, const char *what, const char *answer)
 static void the_state_is_shown_and_replaced(void **state)
 {
     struct fixture *f = *state;
-    assert_sys(f, ":get_state", "3");
-    assert_sys(f, "{:replace_state, &:m.twice/1}", "6");
-    assert_sys(f, ":get_state", "6");
+    assert_sys(f, ":get_state", "{:ok, 3}");
+    assert_sys(f, "{:replace_state, &:m.twice/1}", "{:ok, 6}");
+    assert_sys(f, ":get_state", "{:ok, 6}");
 }
 
 static void a_state_that_cannot_be_replaced_stays(void **state)
@@ -221,7 +221,7 @@ static void a_state_that_cannot_be_replaced_stays(void **state)
     assert_sys(f, "{:replace_state, &:m.twice/2}",
                FAILED("{:error, {:badfun, &:m.twice/2}}"));
     assert_sys(f, "{:replace_state, 1}", FAILED("{:error, {:badfun, 1}}"));
-    assert_sys(f, ":get_state", "3");
+    assert_sys(f, ":get_state", "{:ok, 3}");
 }
 
 static void without_callbacks_a_state_is_opaque(void **state)
@@ -230,7 +230,8 @@ static void without_callbacks_a_state_is_opaque(void **state)
     tenon_process *bare =
         tenon_server_start(f->node, &(tenon_server_config){ .name = "bare" });
     tenon_value *answer = ask_sys(f, "bare", ":get_state");
-    assert_string_equal(text_of(tenon_value_term(answer)), "{:tag, :opaque}");
+    assert_string_equal(text_of(tenon_value_term(answer)),
+                        "{:tag, {:ok, :opaque}}");
     tenon_value_free(answer);
     answer = ask_sys(f, "bare", "{:replace_state, &:m.twice/1}");
     assert_string_equal(text_of(tenon_value_term(answer)),
@@ -269,10 +270,10 @@ static void a_suspended_server_lets_all_but_sys_wait(void **state)
     assert_sys(f, ":suspend", ":ok");
     cast(f, "{:add, 1}");
     cast(f, "{:add, 2}");
-    assert_sys(f, ":get_state", "3");
+    assert_sys(f, ":get_state", "{:ok, 3}");
     OK(tenon_send_format(f->node, TO("counter"), ":a_message"));
     assert_sys(f, ":suspend", ":ok");
-    assert_sys(f, "{:replace_state, &:m.twice/1}", "6");
+    assert_sys(f, "{:replace_state, &:m.twice/1}", "{:ok, 6}");
     assert_sys(f, "{:change_code, :m, 1, []}",
                "{:error, {:EXIT, {:undef, [{:m, :code_change, [1, 6, []], "
                "[]}]}}}");
@@ -281,7 +282,7 @@ static void a_suspended_server_lets_all_but_sys_wait(void **state)
     assert_next(&f->me, "{:cast, {:add, 1}}");
     assert_next(&f->me, "{:cast, {:add, 2}}");
     assert_next(&f->me, "{:info, :a_message}");
-    assert_sys(f, ":get_state", "9");
+    assert_sys(f, ":get_state", "{:ok, 9}");
 }
 
 static void a_suspended_server_can_be_ended(void **state)
