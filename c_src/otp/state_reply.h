@@ -12,8 +12,7 @@
  * do not tell its release is asked for it first, and answered when it has
  * said: so this does not block. What cannot be found out counts as new.
  * Errors: NOMEM; those of the reply are nobody's. Threads: any. */
-enum tenon_err tn_state_reply(tenon_process *self,
-                              const struct tn_gen *gen,
-                              tenon_term state);
+enum tenon_err
+tn_state_reply(tenon_process *self, const struct tn_gen *gen, tenon_term state);
 
 #endif
