@@ -51,8 +51,8 @@ endif
 LIB_SRC := $(filter-out c_src/cli/%,$(wildcard c_src/*/*.c))
 CLI_SRC := $(wildcard c_src/cli/*.c)
 # Handler libraries: shared objects that `tenon run --load` serves. All examples
-# but demo.c are programs, account.c is both.
-HANDLER_SRC := $(wildcard test/examples/demo.c test/examples/account.c)
+# but demo.c are programs, account.c and reminder.c are both.
+HANDLER_SRC := $(addprefix test/examples/,demo.c account.c reminder.c)
 EXAMPLE_SRC := $(filter-out %/demo.c,$(wildcard test/examples/*.c))
 UNIT_SRC := $(wildcard test/unit/*/test_*.c)
 # Linked into every unit test; nomem.c only where the allocator is wrapped.

@@ -35,6 +35,7 @@ struct cli_settings {
     const char *name;
     const char *cookie;
     const char *host;
+    const char *alarms;
     struct cli_list connect;
     struct cli_list load;
     const char *proto_dist;

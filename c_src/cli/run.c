@@ -33,7 +33,17 @@ static void log_ready(tenon_node *node)
                    "port", port, NULL);
 }
 
-/* Handlers first, so that whoever is connected finds them. */
+/* The scheduler of --alarms: the node's one without a name. */
+static bool
+start_scheduler(tenon_node *node, const char *file, tenon_error *err)
+{
+    return file == NULL ||
+           tenon_scheduler_start(node, &(tenon_scheduler_config){
+                                           .file = file, .err = err }) != NULL;
+}
+
+/* Handlers before peers, so that whoever is connected finds them; the
+ * scheduler before handlers, so that they find it. */
 static bool serve(tenon_node *node,
                   const struct cli_settings *settings,
                   struct cli_library *libraries,
@@ -41,6 +51,10 @@ static bool serve(tenon_node *node,
 {
     tenon_error err = { 0 };
 
+    if (!start_scheduler(node, settings->alarms, &err)) {
+        cli_complain("%s", err.text);
+        return false;
+    }
     for (size_t i = 0; i < settings->load.count; i++) {
         if (cli_library_load(&libraries[i], node, settings->load.at[i], &err) !=
             TENON_OK) {

@@ -37,6 +37,9 @@ const struct cli_option cli_options[] = {
       "a node to ask; may be given several times" },
     { "load", "FILE.so", CLI_FILES, FIELD(load), 0, 0, NULL, CLI_RUN,
       "serve the handlers of this library; may be given several times" },
+    { "alarms", "FILE", CLI_TEXT, FIELD(alarms), 0, 0, NULL, CLI_RUN,
+      "keep scheduled messages in this SQLite file, and deliver those that it "
+      "holds; handlers schedule by it" },
     { "port", "PORT", CLI_NUMBER, FIELD(port), 0, 65535, "0", CLI_RUN,
       "listen on this port; 0 lets the kernel choose" },
     { "port-max", "PORT", CLI_NUMBER, FIELD(port_max), 0, 65535, "0", CLI_RUN,
