@@ -2,7 +2,8 @@
 /* Any bytes as what the other end of a handshake says. However they are cut,
  * the outcome is the same.
  *
- *   0  role and decisions: bit 0 initiator, bit 1 replace, bits 2-4 status
+ *   0  role and decisions: bit 0 initiator, bit 1 replace, bits 2-4 status,
+ *      bit 5 lengths of 4 bytes
  *   1  how the rest is cut
  *   2  this end's challenge, 4 bytes
  *   6  the stream */
@@ -103,6 +104,7 @@ static void begin(struct tn_handshake *hs, const uint8_t *data)
         .flags = TN_FLAGS_OURS,
         .mandatory = TN_FLAGS_MANDATORY,
         .peer = (data[0] & 1) != 0 ? "bm25@localhost" : NULL,
+        .wide = (data[0] & 32) != 0,
     };
 
     MUST(tn_handshake_init(hs, &config, NULL) == TENON_OK);
