@@ -20,6 +20,7 @@ struct spawned {
      * long as they lie there still. */
     struct tn_run made;
     tenon_term from; /* likewise in bytes */
+    bool ran;        /* what comes after the arguments is nobody's */
     void *extra;     /* for the call */
     uint8_t bytes[];
 };
@@ -52,6 +53,10 @@ spawned_message(tenon_process *self, void *state, tenon_term message)
 {
     struct spawned *spawned = state;
     struct tn_run run = spawned->run;
+    if (spawned->ran) {
+        return;
+    }
+    spawned->ran = true;
     run.args = message;
     if (spawned->entry != NULL && message.bytes == spawned->args_at) {
         run = spawned->made;

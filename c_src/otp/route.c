@@ -94,8 +94,8 @@ static char *table_text(const tenon_routes *routes)
     for (size_t i = 0; rc == TENON_OK && i < routes->count; i++) {
         rc = append_entry(&text, &routes->entries[i]);
     }
-    if (rc == TENON_OK && append(&text, "]") == TENON_OK) {
-        copy = strndup((const char *)text.bytes, text.len);
+    if (rc == TENON_OK && tn_buf_append(&text, "]", 2) == TENON_OK) {
+        copy = strdup((const char *)text.bytes);
     }
     tn_buf_fini(&text);
     return copy;

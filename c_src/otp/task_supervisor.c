@@ -12,6 +12,7 @@
 #include "node/atoms.h"
 #include "node/node.h"
 #include "otp/gen.h"
+#include "otp/server.h"
 #include "otp/task.h"
 
 enum restart { RESTART_NEVER, RESTART_FAILED, RESTART_ALWAYS };
@@ -254,10 +255,8 @@ static void on_child_end(tenon_process *self,
 
 /* ---- the server -------------------------------------------------------- */
 
-static void which_children(tenon_call *call, struct supervisor *supervisor)
+static void build_children(tenon_builder *out, struct supervisor *supervisor)
 {
-    tenon_builder *out = tenon_builder_new();
-    tenon_term list;
     struct child *child, *next;
     tenon_build_list(out, HASH_COUNT(supervisor->children));
     HASH_ITER(hh, supervisor->children, child, next)
@@ -266,6 +265,13 @@ static void which_children(tenon_call *call, struct supervisor *supervisor)
                      tn_process_pid(child->process));
     }
     tenon_build_nil(out);
+}
+
+static void which_children(tenon_call *call, struct supervisor *supervisor)
+{
+    tenon_builder *out = tenon_builder_new();
+    tenon_term list;
+    build_children(out, supervisor);
     if (out != NULL && tenon_builder_term(out, &list) == TENON_OK) {
         tenon_reply_term(call, list);
     }
@@ -332,7 +338,18 @@ static void on_info(tenon_process *self, tenon_term message, void *state)
     }
 }
 
-static void on_terminate(tenon_process *self, tenon_term reason, void *state)
+static void on_get_state(tenon_builder *out, void *state)
+{
+    struct supervisor *supervisor = state;
+    tenon_build_map(out, 2);
+    tenon_build_atom(out, "max_children");
+    tenon_build_uint(out, supervisor->max_children);
+    tenon_build_atom(out, "children");
+    build_children(out, supervisor);
+}
+
+/* Its parent, or who stops it, says so: the tasks end with shutdown. */
+static void before_end(tenon_process *self, void *state, tenon_term reason)
 {
     struct supervisor *supervisor = state;
     struct child *child, *next;
@@ -343,12 +360,25 @@ static void on_terminate(tenon_process *self, tenon_term reason, void *state)
         end_child(child);
         forget_child(supervisor, child);
     }
-    free(supervisor);
+}
+
+/* However it has ended; tasks that are left have not been told by a link when
+ * the reason is normal. */
+static void on_terminate(tenon_process *self, tenon_term reason, void *state)
+{
+    before_end(self, state, reason);
+    free(state);
 }
 
 static tenon_process *start(tenon_node *node,
                             const tenon_task_supervisor_config *config)
 {
+    static const struct tn_server_hooks hooks = { .before_end = before_end };
+    if (node == NULL) {
+        tn_error(config->err, TENON_E_INVAL,
+                 "start of a task supervisor: no node");
+        return NULL;
+    }
     struct supervisor *supervisor = calloc(1, sizeof *supervisor);
     if (supervisor == NULL) {
         tn_error(config->err, TENON_E_NOMEM, "start of a task supervisor");
@@ -356,17 +386,20 @@ static tenon_process *start(tenon_node *node,
     }
     supervisor->max_children =
         config->max_children != 0 ? config->max_children : TENON_PROCESSES_MAX;
-    tenon_process *self =
-        tenon_server_start(node, &(tenon_server_config){
-                                     .name = config->name,
-                                     .on_call = on_call,
-                                     .on_info = on_info,
-                                     .on_terminate = on_terminate,
-                                     .state = supervisor,
-                                     .run_inline = true,
-                                     .trap_exit = true,
-                                     .err = config->err,
-                                 });
+    tenon_process *self = tn_server_start(node,
+                                          &(tenon_server_config){
+                                              .name = config->name,
+                                              .on_call = on_call,
+                                              .on_info = on_info,
+                                              .on_terminate = on_terminate,
+                                              .state = supervisor,
+                                              .run_inline = true,
+                                              .trap_exit = true,
+                                              .err = config->err,
+                                              .parent = config->parent,
+                                              .on_get_state = on_get_state,
+                                          },
+                                          &hooks);
     if (self == NULL) {
         free(supervisor);
     }

@@ -37,6 +37,8 @@ typedef struct tenon_task_supervisor_config {
     uint32_t max_children;
     /* borrowed until the start returns, may be NULL. */
     tenon_error *err;
+    /* As for a server: of the supervisor whose child it is. */
+    const tenon_pid *parent;
 } tenon_task_supervisor_config;
 
 /* Starts a task supervisor. Callers name it {Demo.Tasks, node}, and give

@@ -4,6 +4,8 @@ defmodule TenonHarness.KvTest do
   # BEAM node: the first half of the alphabet is in C, the second in Elixir.
   use TenonHarness.NodeCase, async: true
 
+  alias TenonHarness.Behaviours
+
   setup_all do
     c = Cluster.unique_node("kv_c")
     beam = Cluster.unique_node("kv_beam")
@@ -111,15 +113,10 @@ defmodule TenonHarness.KvTest do
   end
 
   test "a caller that is killed takes the task on the other node along", %{c: c, beam: beam} do
-    args = ["pears", :demo, :sleep, [60_000]]
+    args = ["pears", Behaviours, :hang, [self()]]
     {:ok, pid} = Task.Supervisor.start_child({KV.RouterTasks, c}, KV.Router, :route, args)
-    there = {KV.RouterTasks, beam}
-
-    [sleeper] =
-      Wait.until("the task", fn ->
-        with [] <- Task.Supervisor.children(there), do: nil
-      end)
-
+    assert_receive {:hangs, sleeper}
+    assert node(sleeper) == beam
     ref = Process.monitor(sleeper)
     Process.exit(pid, :kill)
     assert_receive {:DOWN, ^ref, :process, ^sleeper, :killed}

@@ -232,7 +232,7 @@ defmodule TenonHarness.TasksTest do
     test "ends with its supervisor", %{tasks: tasks} do
       {:ok, pid} = Task.Supervisor.start_child(tasks, :demo, :sleep, [60_000])
       ref = Process.monitor(pid)
-      assert DynamicSupervisor.stop(tasks) == :ok
+      assert DynamicSupervisor.stop(tasks, {:shutdown, :over}) == :ok
       assert_receive {:DOWN, ^ref, :process, ^pid, :shutdown}
       assert {:noproc, _} = catch_exit(Task.Supervisor.children(tasks))
     end

@@ -7,6 +7,8 @@
 
 #include <cmocka.h>
 
+#include <stdatomic.h>
+
 #include "nodes.h"
 
 static tenon_node *node;
@@ -235,6 +237,67 @@ static void a_function_may_end_its_process_itself(void **state)
     WAIT_FOR(seen.freed == 1);
 }
 
+/* Keeps its call, and counts how often it is run. */
+struct kept {
+    atomic_uint runs;
+    tenon_call *_Atomic call;
+};
+
+static void keep(tenon_call *call, void *user)
+{
+    struct kept *kept = user;
+    tenon_call *copy = tenon_call_keep(call);
+    if (atomic_fetch_add(&kept->runs, 1) == 0) {
+        atomic_store(&kept->call, copy);
+    } else {
+        tenon_call_release(copy);
+    }
+}
+
+static bool has_nothing_to_do(tenon_process *process)
+{
+    tn_lock(node);
+    bool idle = STAILQ_EMPTY(&process->mailbox) && process->run == TN_RUN_IDLE;
+    tn_unlock(node);
+    return idle;
+}
+
+static void
+a_process_that_runs_a_function_takes_no_message_for_its_arguments(void **state)
+{
+    struct kept kept = { 0 };
+    tenon_value *terms = tenon_value_format("{:m, :keep, [1]}");
+    struct tn_run run = { .ops = &tn_spawn_ops };
+    tenon_ref ref;
+    tenon_value *down = NULL;
+    (void)state;
+    OK(tenon_function(node, "m", "keep", 1, keep, &kept, 0));
+    OK(tenon_tuple_get(tenon_value_term(terms), 0, &run.module));
+    OK(tenon_tuple_get(tenon_value_term(terms), 1, &run.name));
+    OK(tenon_tuple_get(tenon_value_term(terms), 2, &run.args));
+    run.target = tn_function_find(node, run.module, run.name, 1);
+    OK(tn_spawn_local(node, &run, (tenon_term){ NULL, 0 }, NULL));
+    WAIT_FOR(atomic_load(&kept.call) != NULL);
+
+    tenon_process *box = tenon_mailbox_new(node, NULL, NULL);
+    tenon_process *self = tenon_call_self(atomic_load(&kept.call));
+    tenon_pid pid;
+    tenon_process_pid(self, &pid);
+    const tenon_dest to = { .pid = &pid };
+    OK(tenon_send_format(node, &to, "[2]"));
+    OK(tenon_send_format(node, &to, ":noise"));
+    OK(tenon_monitor(box, &to, &ref));
+    WAIT_FOR(has_nothing_to_do(self));
+    assert_int_equal(atomic_load(&kept.runs), 1);
+    OK(tenon_reply(atomic_load(&kept.call), ":done"));
+    OK(tenon_receive(box, 20000, &down));
+    tenon_call_release(atomic_load(&kept.call));
+    tenon_value_free(down);
+    tenon_value_free(terms);
+    OK(tenon_process_exit(box, ":normal"));
+    tenon_process_release(box);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -245,6 +308,8 @@ int main(void)
         cmocka_unit_test(a_local_run_runs_once_and_leaves_nothing),
         cmocka_unit_test(inline_runs_that_start_inline_runs_do_not_pile_up),
         cmocka_unit_test(a_function_may_end_its_process_itself),
+        cmocka_unit_test(
+            a_process_that_runs_a_function_takes_no_message_for_its_arguments),
     };
     return cmocka_run_group_tests(tests, start_node, stop_node);
 }

@@ -529,6 +529,25 @@ static void what_is_no_task_is_refused(void **state)
     assert_counts(f, 0);
 }
 
+static void a_supervisor_ends_with_its_parent(void **state)
+{
+    struct fixture *f = *state;
+    struct me parent = me_new(f->node);
+    tenon_process *supervisor = tenon_task_supervisor_start(
+        f->node, &(tenon_task_supervisor_config){ .name = "child",
+                                                  .parent = &parent.pid });
+    tenon_value *list = tenon_value_format("[]");
+    assert_non_null(supervisor);
+    tenon_task *task = tenon_task_async(f->node, TO("child"), "m", "hang",
+                                        tenon_value_term(list), NULL, NULL);
+    tenon_value_free(next_message(&f->me)); /* it hangs */
+    OK(tenon_process_exit(parent.box, ":enough"));
+    tenon_process_release(parent.box);
+    assert_end(task, TENON_E_REMOTE_EXIT, ":shutdown");
+    tenon_process_release(supervisor);
+    tenon_value_free(list);
+}
+
 /* ---- clients of other generations, by hand ------------------------------- */
 
 /* Asks the supervisor as `me`; `rest` is what stands behind the owner. */
@@ -696,6 +715,18 @@ static void too_many_restarts_end_the_supervisor(void **state)
     assert_null(tenon_whereis(f->node, SUPERVISOR));
 }
 
+static void a_supervisor_that_cannot_be_is_refused(void **state)
+{
+    struct fixture *f = *state;
+    tenon_error err = { 0 };
+    tenon_task_supervisor_config config = { .name = SUPERVISOR, .err = &err };
+    assert_null(tenon_task_supervisor_start(f->node, &config));
+    assert_int_equal(err.code, TENON_E_EXISTS);
+    assert_null(tenon_task_supervisor_start(NULL, &config));
+    assert_int_equal(err.code, TENON_E_INVAL);
+    assert_null(tenon_task_supervisor_start(f->node, NULL));
+}
+
 int main(void)
 {
 #define TEST(name) cmocka_unit_test_setup_teardown(name, start, stop)
@@ -715,6 +746,7 @@ int main(void)
         TEST(children_are_listed_counted_and_limited),
         TEST(a_child_is_terminated_by_pid),
         TEST(the_end_of_a_supervisor_takes_its_tasks_along),
+        TEST(a_supervisor_ends_with_its_parent),
         TEST(what_is_no_task_is_refused),
         TEST(a_client_before_1_13_gives_the_function_first),
         TEST(a_task_answers_to_whom_its_order_names),
@@ -723,6 +755,7 @@ int main(void)
         TEST(the_answer_of_a_killed_task_is_dropped),
         TEST(a_transient_task_is_started_anew_until_it_ends_well),
         TEST(too_many_restarts_end_the_supervisor),
+        TEST(a_supervisor_that_cannot_be_is_refused),
     };
     return cmocka_run_group_tests_name("otp/task", tests, NULL, NULL);
 }
