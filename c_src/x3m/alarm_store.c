@@ -27,7 +27,7 @@
 #define TEXT(n) NUMBER(n)
 
 /* A process that ends gives its file free: waited for this long. */
-#define BUSY_MS 1000
+#define BUSY_MS 500
 
 enum statement { SAVE, LOAD, CANCEL, RETRY, STATEMENTS };
 

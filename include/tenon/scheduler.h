@@ -142,7 +142,7 @@ typedef struct tenon_scheduler_config {
  * the file is in use), SYSTEM (the file cannot be used, and why), LIMIT
  * (TENON_SCHEDULERS_MAX), NOMEM, STOPPED, NOT_ALLOWED (loop thread), or what
  * load_alarms gave.
- * Threads: any but the loop. Blocks: on the store; one second while
+ * Threads: any but the loop. Blocks: on the store; half a second while
  * another process holds the file.
  * Source: X3m.System.Scheduler's start_link/1. */
 TENON_API TENON_CHECK tenon_scheduler *tenon_scheduler_start_sized(

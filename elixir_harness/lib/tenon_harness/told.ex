@@ -8,6 +8,16 @@ defmodule TenonHarness.ToldRouter do
   def authorize(%Message{}), do: :ok
 end
 
+defmodule TenonHarness.LateRouter do
+  @moduledoc "The same under a name that nothing else offers, for a service that comes late."
+  use X3m.System.Router
+  alias X3m.System.Message
+
+  service :r_late, TenonHarness.ToldHandler, :r_told
+
+  def authorize(%Message{}), do: :ok
+end
+
 defmodule TenonHarness.ToldHandler do
   @moduledoc false
   alias X3m.System.Message
@@ -17,4 +27,33 @@ defmodule TenonHarness.ToldHandler do
     send(pid, {:told, message})
     {:reply, Message.return(message, Map.get(request, "answer", {:ok, :told}))}
   end
+end
+
+defmodule TenonHarness.BeamScheduler do
+  @moduledoc "Schedules on a BEAM node what the tests compare with Tenon's deliveries."
+  use X3m.System.Scheduler
+  alias X3m.System.Message
+
+  @impl X3m.System.Scheduler
+  def save_alarm(%Message{}, _aggregate_id, _state), do: :ok
+
+  @impl X3m.System.Scheduler
+  def load_alarms(_from, _until, _state), do: {:ok, []}
+
+  @doc "As Tenon does when it is not told otherwise."
+  @impl X3m.System.Scheduler
+  def service_responded(%Message{response: {:service_unavailable, _}} = message, _state),
+    do: {:retry, 1_000, message}
+
+  def service_responded(%Message{}, _state), do: :ok
+
+  @doc "The id of the message that is scheduled; `time` is that of `:reminder.schedule/3`."
+  def schedule(service, raw_request, time) do
+    message = Message.new(service, raw_request: raw_request, logger_metadata: [])
+    :ok = dispatch(message, "aggregate", [time(time)])
+    {:ok, message.id}
+  end
+
+  defp time({:in, ms}), do: {:in, ms}
+  defp time({:at, us}), do: {:at, DateTime.from_unix!(us, :microsecond)}
 end

@@ -1,7 +1,7 @@
 for generation <- TenonHarness.Services.generations() do
   defmodule Module.concat(TenonHarness.SchedulerTest, Macro.camelize("#{generation}")) do
     use TenonHarness.NodeCase, async: true
-    alias TenonHarness.Services
+    alias TenonHarness.{BeamScheduler, Services}
     alias X3m.System.Message
 
     @moduletag :tenon_only
@@ -74,6 +74,49 @@ for generation <- TenonHarness.Services.generations() do
       end
     end
 
+    describe "#{generation}: what a service is given" do
+      # Started without a link: whoever asks for it is gone afterwards.
+      setup do
+        beam = start_beam(x3m: @generation)
+        {:ok, _pid} = on(beam, [], do: GenServer.start(BeamScheduler, [], name: BeamScheduler))
+        {:ok, beam: beam}
+      end
+
+      test "by C is what the library's scheduler gives, term by term", context do
+        %{tenon: tenon, beam: beam, peer: peer} = context
+        late = DateTime.to_unix(~U[2026-01-01 00:00:00.000001Z], :microsecond)
+        assert on(beam, name: peer.name, do: Node.ping(name)) == :pong
+        Services.await_providers(beam, :r_told, [peer.name])
+
+        for time <- [{:in, 0}, {:in, 20}, {:at, late}] do
+          {:ok, _id} = schedule(tenon, :r_told, %{"from" => "either"}, time)
+          by_c = await_told()
+          arguments = [:r_told, request(%{"from" => "either"}), time]
+          {:ok, _id} = BeamNode.call(beam, BeamScheduler, :schedule, arguments)
+          assert comparable(await_told(), time) == comparable(by_c, time)
+        end
+      end
+
+      test "when it comes late is what the library's scheduler gives as well", %{beam: beam} do
+        tenon = start_with(alarms_file(), [])
+        {:ok, _id} = schedule(tenon, :r_late, %{}, {:in, 0})
+
+        {:ok, _id} =
+          BeamNode.call(beam, BeamScheduler, :schedule, [:r_late, request(%{}), {:in, 0}])
+
+        Wait.until("a retry", fn -> elem(call(tenon, :counts, []), 2) >= 1 end)
+        late = start_beam(x3m: @generation)
+        :ok = BeamNode.call(late, TenonHarness.LateRouter, :register_services, [])
+
+        for name <- [tenon.name, beam.name],
+            do: assert(on(late, name: name, do: Node.ping(name)) == :pong)
+
+        [one, other] = for _ <- 1..2, do: comparable(await_told(), {:in, 0})
+        assert one == other
+        assert one.assigns.dispatch_attempts > 1
+      end
+    end
+
     describe "#{generation}: a message whose service is not there yet" do
       test "is tried until the service comes", %{peer: peer} do
         tenon = start_with(alarms_file(), [])
@@ -85,6 +128,25 @@ for generation <- TenonHarness.Services.generations() do
         assert told.assigns.dispatch_attempts >= 2
         assert {told.halted?, told.response} == {false, nil}
       end
+    end
+
+    # Without what differs from message to message. A delay's end differs, but not its form; how often
+    # was tried meanwhile depends on who was faster.
+    defp comparable(%Message{assigns: assigns} = message, time) do
+      assert %DateTime{time_zone: "Etc/UTC", microsecond: {_, 6}} = assigns.dispatch_at
+
+      assigns =
+        if match?({:in, _}, time),
+          do: %{
+            assigns
+            | dispatch_at: :soon,
+              dispatch_attempts: min(assigns.dispatch_attempts, 2)
+          },
+          else: assigns
+
+      assert message.correlation_id == message.id and message.causation_id == message.id
+      differs = [:id, :correlation_id, :causation_id, :invoked_at, :reply_to, :origin_node]
+      message |> Map.drop(differs) |> Map.put(:assigns, assigns)
     end
 
     # In a folder that goes with the test.

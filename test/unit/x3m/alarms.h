@@ -36,8 +36,9 @@ static struct notes {
     pthread_cond_t changed;
     struct note notes[NOTES_MAX];
     unsigned count;
-    bool hold;          /* calls are kept and not answered */
-    tenon_call *kept;   /* the newest of them */
+    bool hold; /* calls are kept and not answered */
+    tenon_call *kept[NOTES_MAX];
+    unsigned kept_count;
     const char *answer; /* pattern; NULL: {:ok, nil} */
 } notes = { .lock = PTHREAD_MUTEX_INITIALIZER,
             .changed = PTHREAD_COND_INITIALIZER };
@@ -77,7 +78,7 @@ static inline void take_note(tenon_call *call, void *user)
     const char *answer = notes.answer;
 
     if (hold) {
-        notes.kept = tenon_call_keep(call);
+        notes.kept[notes.kept_count++] = tenon_call_keep(call);
     }
     pthread_cond_broadcast(&notes.changed);
     pthread_mutex_unlock(&notes.lock);
@@ -97,6 +98,20 @@ static inline struct note wait_note(unsigned n)
 
     pthread_mutex_unlock(&notes.lock);
     return note;
+}
+
+/* Answers what was kept. */
+static inline void answer_kept(const char *pattern)
+{
+    pthread_mutex_lock(&notes.lock);
+    notes.hold = false;
+    while (notes.kept_count > 0) {
+        tenon_call *kept = notes.kept[--notes.kept_count];
+
+        MUST(tenon_reply(kept, pattern) == TENON_OK);
+        tenon_call_release(kept);
+    }
+    pthread_mutex_unlock(&notes.lock);
 }
 
 static inline unsigned notes_count(void)

@@ -7,7 +7,9 @@
 #include <stdint.h>
 
 #include <cmocka.h>
+#include <signal.h>
 #include <sqlite3.h>
+#include <sys/resource.h>
 #include <sys/stat.h>
 
 #include "unit/x3m/alarms.h"
@@ -378,8 +380,7 @@ static void an_alarm_is_not_replaced_while_it_is_delivered(void **state)
     (void)state;
     wait_until_kept();
     assert_int_equal(in("held", HOUR_MS), TENON_E_EXISTS);
-    tenon_reply_ok(notes.kept, "nil");
-    tenon_call_release(notes.kept);
+    answer_kept("{:ok, nil}");
     WAIT_STATS(test.node, test.scheduler, delivered, 1);
 }
 
@@ -390,8 +391,7 @@ one_that_is_cancelled_while_it_is_delivered_goes_no_more(void **state)
     restart(&told);
     wait_until_kept();
     OK(tenon_scheduler_cancel(test.scheduler, "held", NULL));
-    tenon_reply_error(notes.kept, "{:again, 0}");
-    tenon_call_release(notes.kept);
+    answer_kept("{:error, {:again, 0}}");
     WAIT_STATS(test.node, test.scheduler, delivered, 1);
     assert_int_equal(stats_of(test.scheduler).in_memory, 0);
     restart(&told);
@@ -431,22 +431,57 @@ static void what_cannot_be_scheduled_is_refused(void **state)
                      TENON_E_NOT_FOUND);
 }
 
-static void alarms_that_do_not_fit_into_memory_come_all_the_same(void **state)
+static void expect_eight_of(const tenon_scheduler_config *small)
 {
-    const tenon_scheduler_config small = { .in_memory_max = 3 };
     char id[16];
 
-    (void)state;
     for (int i = 0; i < 7; i++) {
         snprintf(id, sizeof id, "n%d", i);
         OK(in(id, 300));
     }
-    restart(&small);
+    restart(small);
     assert_true(stats_of(test.scheduler).in_memory <= 3);
     OK(in("later", 400));
+    assert_true(stats_of(test.scheduler).in_memory <= 3);
     wait_note(7);
     WAIT_STATS(test.node, test.scheduler, delivered, 8);
     assert_int_equal(notes_count(), 8);
+}
+
+static void alarms_that_do_not_fit_into_memory_come_all_the_same(void **state)
+{
+    const tenon_scheduler_config few = { .in_memory_max = 3 };
+    const tenon_scheduler_config little = { .in_memory_max_bytes = 1600 };
+
+    (void)state;
+    expect_eight_of(&few);
+    notes_clear();
+    expect_eight_of(&little);
+}
+
+static void what_cannot_be_written_is_not_scheduled(void **state)
+{
+    tenon_message *message = alarm_message(test.node, "unwritten");
+    struct rlimit limit, none;
+    tenon_error err = { 0 };
+
+    (void)state;
+    signal(SIGXFSZ, SIG_IGN);
+    assert_int_equal(getrlimit(RLIMIT_FSIZE, &limit), 0);
+    none = limit;
+    none.rlim_cur = 0;
+    assert_int_equal(setrlimit(RLIMIT_FSIZE, &none), 0);
+    enum tenon_err rc =
+        tenon_scheduler_dispatch_in(test.scheduler, message, NULL, 0, &err);
+
+    assert_int_equal(setrlimit(RLIMIT_FSIZE, &limit), 0);
+    assert_int_equal(rc, TENON_E_SYSTEM);
+    assert_non_null(strstr(err.text, "could not save an alarm: "));
+    assert_int_equal(stats_of(test.scheduler).in_memory, 0);
+    OK(tenon_scheduler_dispatch_in(test.scheduler, message, NULL, 0, NULL));
+    tenon_message_free(message);
+    WAIT_STATS(test.node, test.scheduler, delivered, 1);
+    assert_int_equal(notes_count(), 1);
 }
 
 /* ---- the file ------------------------------------------------------------ */
@@ -546,6 +581,15 @@ static void the_file_is_its_owners_alone(void **state)
 
 /* ---- callbacks ----------------------------------------------------------- */
 
+#define MANY (TENON_ALARM_DELIVERIES_MAX + 50u)
+
+static uint32_t no_timeout(const tenon_message *message, void *state)
+{
+    (void)message;
+    (void)state;
+    return TENON_NO_TIMEOUT;
+}
+
 #define KEPT_MAX 8
 static struct mine {
     tenon_value *kept[KEPT_MAX];
@@ -643,6 +687,53 @@ static void callbacks_save_and_load(void **state)
     clear_mine();
 }
 
+/* A load_alarms of more alarms than are delivered at a time, all due. */
+static enum tenon_err load_many(int64_t from_us,
+                                int64_t until_us,
+                                tenon_alarms *alarms,
+                                void *state,
+                                tenon_error *err)
+{
+    char id[16];
+
+    (void)until_us;
+    (void)state;
+    (void)err;
+    for (unsigned i = 0; i < MANY && from_us == TENON_ALARMS_FROM_START; i++) {
+        snprintf(id, sizeof id, "m%u", i);
+        tenon_message *message = alarm_message(test.node, id);
+        tenon_value *mark = tenon_value_format("~U[2026-01-01 00:00:00Z]");
+
+        OK(tenon_message_assign(message, "mark", tenon_value_term(mark)));
+        OK(tenon_message_assign(message, "dispatch_at",
+                                tenon_value_term(mark)));
+        OK(tenon_alarms_add(alarms, tenon_message_term(message), i));
+        tenon_value_free(mark);
+        tenon_message_free(message);
+    }
+    return TENON_OK;
+}
+
+static void no_more_than_the_limit_are_delivered_at_a_time(void **state)
+{
+    tenon_scheduler_config many = my_config;
+
+    (void)state;
+    many.load_alarms = load_many;
+    many.dispatch_timeout = no_timeout;
+    notes.hold = true;
+    test.scheduler = tenon_scheduler_start(test.node, &many);
+    assert_non_null(test.scheduler);
+    wait_note(TENON_ALARM_DELIVERIES_MAX - 1);
+    assert_int_equal(stats_of(test.scheduler).delivering,
+                     TENON_ALARM_DELIVERIES_MAX);
+    assert_int_equal(stats_of(test.scheduler).in_memory, MANY);
+    answer_kept("{:ok, nil}");
+    WAIT_STATS(test.node, test.scheduler, delivered, MANY);
+    assert_int_equal(notes_count(), MANY);
+    assert_int_equal(stats_of(test.scheduler).in_memory, 0);
+}
+
 static void what_cannot_be_saved_is_not_scheduled(void **state)
 {
     tenon_error err = { 0 };
@@ -710,6 +801,8 @@ int main(void)
         WITH_FILE(one_that_is_cancelled_while_it_is_delivered_goes_no_more),
         WITH_FILE(what_cannot_be_scheduled_is_refused),
         WITH_FILE(alarms_that_do_not_fit_into_memory_come_all_the_same),
+        WITH_FILE(what_cannot_be_written_is_not_scheduled),
+        WITH_NODE(no_more_than_the_limit_are_delivered_at_a_time),
         WITH_FILE(a_file_in_use_is_refused),
         WITH_NODE(a_file_of_others_is_refused_and_left_alone),
         WITH_NODE(a_file_that_cannot_be_made_is_told),
