@@ -4,6 +4,7 @@
 
 #include "base/clock.h"
 #include "base/error.h"
+#include "node/atoms.h"
 #include "node/node.h"
 #include "otp/gen.h"
 
@@ -101,7 +102,7 @@ enum tenon_err tenon_server_stop(tenon_node *node,
     if (box != NULL) {
         rc = stop(box, to, reason,
                   timeout_ms == 0 ? TENON_NO_TIMEOUT : timeout_ms);
-        (void)tenon_process_exit(box, ":normal");
+        (void)tn_process_end(box, tn_atom_normal); /* needs no memory */
         tenon_process_release(box);
     }
     return rc == TENON_OK

@@ -99,15 +99,16 @@ read_answer(tenon_term answer, tenon_pid *pid, tenon_error *err)
 
 static enum tenon_err call(tenon_process *supervisor,
                            tenon_term request,
+                           uint32_t timeout_ms,
                            tenon_pid *pid,
                            tenon_error *err)
 {
     tenon_pid to;
     tenon_value *answer = NULL;
     tenon_process_pid(supervisor, &to);
-    enum tenon_err rc = tenon_server_call(tenon_process_node(supervisor),
-                                          &(tenon_dest){ .pid = &to }, request,
-                                          TENON_NO_TIMEOUT, &answer, err);
+    enum tenon_err rc = tenon_server_call(
+        tenon_process_node(supervisor), &(tenon_dest){ .pid = &to }, request,
+        timeout_ms == 0 ? TENON_NO_TIMEOUT : timeout_ms, &answer, err);
     if (rc == TENON_OK) {
         rc = read_answer(tenon_value_term(answer), pid, err);
     }
@@ -127,6 +128,7 @@ static bool is_whole(const tenon_child *child)
 enum tenon_err tenon_supervisor_add_sized(tenon_process *supervisor,
                                           const tenon_child *child,
                                           size_t size,
+                                          uint32_t timeout_ms,
                                           tenon_pid *pid,
                                           tenon_error *err)
 {
@@ -143,7 +145,7 @@ enum tenon_err tenon_supervisor_add_sized(tenon_process *supervisor,
     build_request(&out, &own);
     enum tenon_err rc = tenon_builder_term(&out, &request);
     rc = rc == TENON_OK
-             ? call(supervisor, request, pid, err)
+             ? call(supervisor, request, timeout_ms, pid, err)
              : tn_error(err, rc, "start of a child: %s", tenon_err_text(rc));
     tn_builder_fini(&out);
     return rc;

@@ -179,12 +179,19 @@ static enum start read_started(const struct supervisor *sup,
     return FAILED;
 }
 
-/* The start function has linked what it started, mostly. */
-static bool take_on(tenon_process *self, struct tn_child *child)
+/* The start function has linked what it started, mostly. What cannot be linked
+ * is ended: nobody would look after it. */
+static bool take_on(tenon_process *self, const struct tn_child *child)
 {
     tenon_pid pid;
-    return tenon_term_pid(tenon_value_term(child->pid), &pid) == TENON_OK &&
-           tenon_link(self, &pid) == TENON_OK;
+    if (tenon_term_pid(tenon_value_term(child->pid), &pid) != TENON_OK) {
+        return false;
+    }
+    if (tenon_link(self, &pid) != TENON_OK) {
+        (void)tenon_exit_signal(self, &pid, tn_atom_kill);
+        return false;
+    }
+    return true;
 }
 
 static enum start run_start(tenon_process *self,
@@ -328,7 +335,7 @@ static void await_ends(struct wake *wake, struct supervisor *sup)
         } else if (rc == TENON_E_TIMEOUT) {
             kill_late(wake, sup);
         } else if (rc != TENON_E_NOMEM) {
-            return; /* the node stops */
+            return; /* the node stops, or has no memory for the news */
         }
         tenon_value_free(message);
     }
@@ -348,7 +355,7 @@ static void end_wake(struct wake *wake, struct supervisor *sup)
     {
         child->is_awaited = false;
     }
-    (void)tenon_process_exit(wake->box, ":normal");
+    (void)tn_process_end(wake->box, tn_atom_normal); /* needs no memory */
     tenon_process_release(wake->box);
 }
 

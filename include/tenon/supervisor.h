@@ -103,27 +103,31 @@ typedef struct tenon_child {
  * supervisor  borrowed; of tenon_supervisor_start.
  * child       borrowed.
  * size        sizeof the caller's tenon_child.
+ * timeout_ms  0: TENON_NO_TIMEOUT.
  * pid         set on success, may be NULL; zeroed when the function ignored.
  * err         borrowed, may be NULL; holds the reason of a start that failed.
  * Errors: INVAL, EXISTS (the id), LIMIT (children), REMOTE_ERROR (the start
- * function failed), NOT_FOUND (it is not registered), NOPROC, NOMEM,
- * NOT_ALLOWED (loop thread).
- * Threads: any but a handler of the supervisor. Blocks: for the start.
+ * function failed), NOT_FOUND (it is not registered), TIMEOUT (it may start
+ * later), NOPROC, REMOTE_EXIT (the supervisor ended), NOMEM, NOT_ALLOWED (loop
+ * thread).
+ * Threads: any but a handler of the supervisor. Blocks: up to timeout_ms.
  * Source: Supervisor.start_child/2. */
 TENON_API TENON_CHECK enum tenon_err
 tenon_supervisor_add_sized(tenon_process *supervisor,
                            const tenon_child *child,
                            size_t size,
+                           uint32_t timeout_ms,
                            tenon_pid *pid,
                            tenon_error *err);
 
 static inline enum tenon_err tenon_supervisor_add(tenon_process *supervisor,
                                                   const tenon_child *child,
+                                                  uint32_t timeout_ms,
                                                   tenon_pid *pid,
                                                   tenon_error *err)
 {
-    return tenon_supervisor_add_sized(supervisor, child, sizeof *child, pid,
-                                      err);
+    return tenon_supervisor_add_sized(supervisor, child, sizeof *child,
+                                      timeout_ms, pid, err);
 }
 
 #ifdef __cplusplus

@@ -158,6 +158,35 @@ static void a_chain_of_links_always_ends(void **state)
     fail_each(chain_and_end);
 }
 
+static void send_to_aliases(void *user)
+{
+    (void)user;
+    tenon_process *owner = tenon_mailbox_new(node, NULL, NULL);
+    tenon_process *target = tenon_mailbox_new(node, "target", NULL);
+    tenon_ref ref;
+    if (owner != NULL && target != NULL) {
+        if (worked(tenon_alias(owner, TENON_ALIAS_EXPLICIT, &ref))) {
+            (void)worked(tenon_send_alias(node, &ref, tn_atom_ok, NULL));
+            assert_true(tenon_unalias(owner, &ref) || nomem_failed());
+        }
+        if (worked(tenon_monitor_alias(owner, &(tenon_dest){ .name = "target" },
+                                       TENON_ALIAS_REPLY, &ref))) {
+            (void)worked(tenon_send_alias(node, &ref, tn_atom_ok, NULL));
+        }
+    }
+    end_if_any(target);
+    end_if_any(owner);
+    tn_lock(node);
+    assert_null(node->aliases.table);
+    tn_unlock(node);
+}
+
+static void aliases_leave_nothing(void **state)
+{
+    (void)state;
+    fail_each(send_to_aliases);
+}
+
 /* ---- requests ----------------------------------------------------------- */
 
 /* {'$gen_call', {from, tag}, request}: sends {tag, request} to from. */
@@ -307,6 +336,7 @@ int main(void)
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(each_monitor_is_answered),
         cmocka_unit_test(each_link_is_answered),
+        cmocka_unit_test(aliases_leave_nothing),
         cmocka_unit_test(a_chain_of_links_always_ends),
         cmocka_unit_test(each_request_ends),
         cmocka_unit_test(each_run_frees_what_it_was_given),

@@ -160,7 +160,7 @@ static void add(struct fixture *f, const char *name, enum tenon_restart restart)
                                              .function = "start_link",
                                              .args = tenon_value_term(list),
                                              .restart = restart },
-                             NULL, &err);
+                             DEADLINE_MS, NULL, &err);
     if (rc != TENON_OK) {
         fail_msg("%s", err.text);
     }
@@ -455,17 +455,17 @@ static void what_cannot_be_added_from_c_is_told_apart(void **state)
                           .module = "w",
                           .function = "start_link",
                           .args = tenon_value_term(args) };
-    assert_int_equal(tenon_supervisor_add(f->sup, &child, NULL, &err),
+    assert_int_equal(tenon_supervisor_add(f->sup, &child, 0, NULL, &err),
                      TENON_E_EXISTS);
     child.id = "b";
     child.function = "none";
-    assert_int_equal(tenon_supervisor_add(f->sup, &child, NULL, &err),
+    assert_int_equal(tenon_supervisor_add(f->sup, &child, 0, NULL, &err),
                      TENON_E_NOT_FOUND);
     child.function = "raise";
-    assert_int_equal(tenon_supervisor_add(f->sup, &child, NULL, &err),
+    assert_int_equal(tenon_supervisor_add(f->sup, &child, 0, NULL, &err),
                      TENON_E_REMOTE_ERROR);
     child.module = NULL;
-    assert_int_equal(tenon_supervisor_add(f->sup, &child, NULL, &err),
+    assert_int_equal(tenon_supervisor_add(f->sup, &child, 0, NULL, &err),
                      TENON_E_INVAL);
     assert_null(tenon_supervisor_start(
         f->node, &(tenon_supervisor_config){ .max_restarts = 1001 }));
