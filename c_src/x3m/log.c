@@ -219,23 +219,27 @@ static enum tenon_err put_line(struct tn_buf *out, const struct log_line *line)
     return rc == TENON_OK ? tn_buf_append(out, "\n", 1) : rc;
 }
 
-/* False: it did not go out. */
+/* False: it did not go out, or belongs here: to a caller of this node. */
 static bool log_there(const struct log_line *line)
 {
-    tenon_pid leader;
+    tenon_node *node = tenon_call_node(line->call);
+    tenon_pid leader, own;
     struct tn_buf text;
 
     if (tenon_term_pid(line->gl, &leader) < 0) {
         tenon_call_group_leader(line->call, &leader);
+    }
+    tenon_process_pid(node->group_leader, &own);
+    if (tenon_pid_equal(&leader, &own)) {
+        return false;
     }
     tn_buf_init(&text, TEXT_BYTES * (3 + 2 * PAIRS_MAX));
     enum tenon_err rc = put_line(&text, line);
 
     if (rc == TENON_OK) {
         rc = tenon_io_put_chars_async(
-            tenon_call_node(line->call), &(tenon_dest){ .pid = &leader },
-            TENON_IO_UNICODE, (const char *)text.bytes, text.len, 0, NULL,
-            NULL);
+            node, &(tenon_dest){ .pid = &leader }, TENON_IO_UNICODE,
+            (const char *)text.bytes, text.len, 0, NULL, NULL);
     }
     tn_buf_fini(&text);
     return rc == TENON_OK;

@@ -294,8 +294,9 @@ TENON_API enum tenon_err tenon_router_ensure_local_logging(tenon_router *router,
  *     14:07:31.123 request_id="r-1" account=a-1 [info] balance too low
  *                                                   at the group leader, in UTC
  *
- * The second when the router does not ensure local logging; it is not waited
- * for, and goes on the node's log when it cannot be sent.
+ * The second when the router does not ensure local logging and the caller's
+ * group leader is not the node's own; it is not waited for, and goes on the
+ * node's log when it cannot be sent.
  *
  * call   borrowed; of a service, also a kept one. Of any other call the line is
  *        written without metadata. NULL logs nothing.

@@ -9,6 +9,7 @@
 
 #include <cmocka.h>
 #include <pthread.h>
+#include <time.h>
 
 #include "otp/io.h"
 #include "otp/metrics.h"
@@ -155,14 +156,20 @@ static bool is_told_locked(const char *line)
     return false;
 }
 
-/* Waits until it has been told; a test that is hung says that it never was. */
 static void await_told(const char *line)
 {
+    struct timespec deadline;
+    int rc = 0;
+    clock_gettime(CLOCK_REALTIME, &deadline);
+    deadline.tv_sec += DEADLINE_MS / 1000;
     pthread_mutex_lock(&told.lock);
-    while (!is_told_locked(line)) {
-        pthread_cond_wait(&told.changed, &told.lock);
+    while (!is_told_locked(line) && rc == 0) {
+        rc = pthread_cond_timedwait(&told.changed, &told.lock, &deadline);
     }
     pthread_mutex_unlock(&told.lock);
+    if (rc != 0) {
+        fail_msg("never told: %s", line);
+    }
 }
 
 static void forget_told(void)
@@ -299,6 +306,71 @@ static void a_hook_may_not_detach(void **state)
     OK(tenon_telemetry_execute(node, "handle_msg", nothing, nothing));
     assert_int_equal(rc, TENON_E_NOT_ALLOWED);
     OK(tenon_telemetry_detach(node, "self"));
+}
+
+/* A hook that is held up, and who detaches it meanwhile. */
+static struct {
+    pthread_mutex_t lock;
+    pthread_cond_t changed;
+    bool running, may_end, ended;
+    bool ended_at_detach;
+} slow = { .lock = PTHREAD_MUTEX_INITIALIZER,
+           .changed = PTHREAD_COND_INITIALIZER };
+
+static void run_slowly(void *user, const tenon_telemetry_event *event)
+{
+    (void)user;
+    (void)event;
+    pthread_mutex_lock(&slow.lock);
+    slow.running = true;
+    pthread_cond_broadcast(&slow.changed);
+    while (!slow.may_end) {
+        pthread_cond_wait(&slow.changed, &slow.lock);
+    }
+    slow.ended = true;
+    pthread_mutex_unlock(&slow.lock);
+}
+
+static void *execute_slow(void *node)
+{
+    OK(tenon_telemetry_execute(node, "handle_msg", nothing, nothing));
+    return NULL;
+}
+
+static void *detach_slow(void *node)
+{
+    OK(tenon_telemetry_detach(node, "slow"));
+    pthread_mutex_lock(&slow.lock);
+    slow.ended_at_detach = slow.ended;
+    pthread_mutex_unlock(&slow.lock);
+    return NULL;
+}
+
+static void a_detached_hook_is_not_running_any_more(void **state)
+{
+    tenon_node *node = *state;
+    pthread_t executing, detaching;
+    OK(tenon_telemetry_attach(node, "slow", "handle_msg", run_slowly, NULL));
+    assert_int_equal(pthread_create(&executing, NULL, execute_slow, node), 0);
+    pthread_mutex_lock(&slow.lock);
+    while (!slow.running) {
+        pthread_cond_wait(&slow.changed, &slow.lock);
+    }
+    pthread_mutex_unlock(&slow.lock);
+    assert_int_equal(pthread_create(&detaching, NULL, detach_slow, node), 0);
+    /* The id is free as soon as the detaching has begun. */
+    while (tenon_telemetry_attach(node, "slow", "handle_msg", note, NULL) ==
+           TENON_E_EXISTS) {
+        tenon_sleep(node, 1);
+    }
+    pthread_mutex_lock(&slow.lock);
+    slow.may_end = true;
+    pthread_cond_broadcast(&slow.changed);
+    pthread_mutex_unlock(&slow.lock);
+    pthread_join(executing, NULL);
+    pthread_join(detaching, NULL);
+    assert_true(slow.ended_at_detach);
+    OK(tenon_telemetry_detach(node, "slow"));
 }
 
 static void detach_on_loop(tenon_node *node, void *user)
@@ -488,6 +560,18 @@ static void a_line_goes_to_the_callers_group_leader(void **state)
     me_free(&me);
 }
 
+static void a_line_for_a_caller_of_this_node_stays_here(void **state)
+{
+    tenon_node *node = *state;
+    pthread_mutex_lock(&logged.lock);
+    logged.line[0] = '\0';
+    pthread_mutex_unlock(&logged.lock);
+    OK(tenon_router_ensure_local_logging(router, false));
+    dispatch(node, "log", "1");
+    OK(tenon_router_ensure_local_logging(router, true));
+    assert_non_null(strstr(logged.line, "event=log service=log"));
+}
+
 static void a_group_leader_among_the_metadata_comes_first(void **state)
 {
     struct me me = me_new(*state), leader = me_new(*state);
@@ -515,11 +599,13 @@ int main(void)
         cmocka_unit_test(nodes_that_come_and_go_are_told),
         cmocka_unit_test(an_event_reaches_the_hooks_that_are_attached_to_it),
         cmocka_unit_test(a_hook_may_not_detach),
+        cmocka_unit_test(a_detached_hook_is_not_running_any_more),
         cmocka_unit_test(the_loop_may_not_detach),
         cmocka_unit_test(what_cannot_be_attached_is_refused),
         cmocka_unit_test(calls_are_counted_by_service_and_outcome),
         cmocka_unit_test(a_line_stays_here_with_its_metadata),
         cmocka_unit_test(a_line_goes_to_the_callers_group_leader),
+        cmocka_unit_test(a_line_for_a_caller_of_this_node_stays_here),
         cmocka_unit_test(a_group_leader_among_the_metadata_comes_first),
     };
     return cmocka_run_group_tests(tests, start, stop);

@@ -146,12 +146,17 @@ static bool is_timeout(const tenon_message *reply)
                        "{:service_timeout, _, _, _}");
 }
 
+/* Of the messages that are dispatched. */
+static tenon_term metadata;
+
 /* Without memory a reply may be lost: that is a timeout. */
 static void
 dispatch_to(tenon_node *node, enum tenon_dry_run dry_run, const char *expected)
 {
     tenon_message *message = tenon_message_new(
-        node, "echo", &(tenon_message_options){ .dry_run = dry_run });
+        node, "echo",
+        &(tenon_message_options){ .dry_run = dry_run,
+                                  .logger_metadata = metadata });
     tenon_message *reply = NULL;
 
     if (message == NULL) {
@@ -184,6 +189,10 @@ static void dispatch_forwarded(void *user)
     dispatch_to(user, TENON_DRY_RUN_YES, "{:error, {:badrpc, :nodedown}}");
 }
 
+/* Lines of messages with this metadata go to a process that is not here. */
+static const char elsewhere[] =
+    "[gl: ~p, request_id: \"r-1\", \"odd key\": {1, [2]}]";
+
 static void look_at(void *user, const tenon_telemetry_event *event)
 {
     (void)user;
@@ -211,10 +220,16 @@ static void dispatch_watched(void *user)
 
 static void a_watched_dispatch_ends_whatever_cannot_be_allocated(void **state)
 {
+    const tenon_pid nobody = { .id = 999, .node = OWN_NAME };
+    tenon_value *value = tenon_value_format(elsewhere, &nobody);
+
+    metadata = tenon_value_term(value);
     OK(tenon_router_ensure_local_logging(router, false));
-    assert_true(nomem_fail_each(dispatch_watched, *state) >= 30);
+    assert_true(nomem_fail_each(dispatch_watched, *state) >= 35);
     OK(tenon_router_ensure_local_logging(router, true));
     dispatch_watched(*state);
+    metadata = (tenon_term){ NULL, 0 };
+    tenon_value_free(value);
 }
 
 static void a_dispatch_ends_whatever_cannot_be_allocated(void **state)
