@@ -172,6 +172,80 @@ defmodule TenonHarness.RegistryTest do
     end
   end
 
+  describe "a call that a router of the node forwards" do
+    @tag :current_peer
+    test "is the cast that routers take, and is answered to the caller", context do
+      for {service, function} <- [c_echo: :c_echo, c_renamed: :c_where] do
+        asked = ask_forwarded(context, service)
+        cast = take_cast(context.raw)
+        assert [Demo.Router, :_invoke, [:local, Demo.Handler, ^function, message]] = cast.args
+        assert %Message{service_name: ^service, raw_request: :the_request} = message
+        assert message.assigns == %{forward_to: context.me}
+        assert map_size(message) == 18
+        # To be told of the end is more than a router asks for, and what every node can do.
+        assert cast.options in [[], [:monitor]]
+        spawned(context.raw, cast)
+        reply(context.raw, %{message: message}, {:ok, :from_there})
+        assert answer(asked) == {:ok, :from_there}
+      end
+    end
+
+    @tag :tenon_only
+    test "fails for the caller when it fails there", context do
+      for {reason, response} <- [
+            {:killed, {:EXIT, :killed}},
+            {{:undef, [{A, :b, 1, []}]}, {:EXIT, {:undef, [{A, :b, 1, []}]}}},
+            {{{:exception, {:why, []}}, [:stack]}, {:EXIT, {:why, []}}}
+          ] do
+        asked = ask_forwarded(context, :c_echo)
+        cast = take_cast(context.raw)
+        spawned(context.raw, cast)
+        ended(context.raw, cast, reason)
+        assert answer(asked) == {:error, {:badrpc, response}}
+      end
+    end
+
+    @tag :tenon_only
+    test "fails for the caller when it cannot run there", context do
+      for {error, reason} <- [system_limit: {:EXIT, :system_limit}, notsup: :notsup] do
+        asked = ask_forwarded(context, :c_echo)
+        cast = take_cast(context.raw)
+        RawPeer.control(context.raw, {31, cast.ref, cast.parent, 0, error})
+        assert answer(asked) == {:error, {:badrpc, reason}}
+      end
+
+      asked = ask_forwarded(context, :c_echo)
+      take_cast(context.raw)
+      RawPeer.close(context.raw)
+      assert answer(asked) == {:error, {:badrpc, :nodedown}}
+    end
+
+    @tag :tenon_only
+    test "is over when its process has ended, whoever replies then", context do
+      asked = ask_forwarded(context, :c_echo)
+      cast = take_cast(context.raw)
+      spawned(context.raw, cast)
+      ended(context.raw, cast, :normal)
+      [_router, :_invoke, [:local, _handler, :c_echo, message]] = cast.args
+      reply(context.raw, %{message: message}, {:ok, :later})
+      assert answer(asked) == {:ok, :later}
+    end
+  end
+
+  # Asks the node to call its own service, which is to be served by the peer.
+  defp ask_forwarded(context, service),
+    do: ask(context, service, %{"assigns" => %{forward_to: context.me}})
+
+  defp take_cast(raw) do
+    RawPeer.receive_control(raw, fn
+      {{29, ref, parent, _leader, {:erpc, :execute_cast, 3}, options}, args} ->
+        %{ref: ref, parent: parent, options: options, args: args}
+
+      _other ->
+        nil
+    end)
+  end
+
   # The node is made to call the service, which the peer answers.
   defp assert_calls(context, service, router) do
     asked = ask(context, service)
