@@ -474,6 +474,208 @@ static void probe_ensure_local_logging(tenon_call *call, void *user)
     free(module);
 }
 
+/* ---- messages ---------------------------------------------------------- */
+
+/* An operation: {name, arguments...}. arg: the null views where there is
+ * none. */
+typedef enum tenon_err (*change_fn)(tenon_message *message,
+                                    const tenon_term arg[2]);
+
+static enum tenon_err to_service(tenon_message *message,
+                                 const tenon_term arg[2])
+{
+    tenon_atom service;
+    enum tenon_err rc = tenon_term_atom(arg[0], &service);
+
+    return rc < 0 ? rc : tenon_message_to_service(message, service.text);
+}
+
+static enum tenon_err assign(tenon_message *message, const tenon_term arg[2])
+{
+    tenon_atom key;
+    enum tenon_err rc = tenon_term_atom(arg[0], &key);
+
+    return rc < 0 ? rc : tenon_message_assign(message, key.text, arg[1]);
+}
+
+static enum tenon_err put_in_raw_request(tenon_message *message,
+                                         const tenon_term arg[2])
+{
+    return tenon_message_put_in_raw_request(message, arg[0], arg[1]);
+}
+
+static enum tenon_err put_request(tenon_message *message,
+                                  const tenon_term arg[2])
+{
+    return tenon_message_put_request(message, arg[0]);
+}
+
+static enum tenon_err add_event(tenon_message *message, const tenon_term arg[2])
+{
+    return tenon_message_add_event(message, arg[0]);
+}
+
+static enum tenon_err prepare_aggregate_id(tenon_message *message,
+                                           const tenon_term arg[2])
+{
+    return tenon_message_prepare_aggregate_id(message, arg[0],
+                                              arg[1].bytes != NULL);
+}
+
+static enum tenon_err return_response(tenon_message *message,
+                                      const tenon_term arg[2])
+{
+    return tenon_message_return(message, "~t", arg[0]);
+}
+
+static enum tenon_err ok(tenon_message *message, const tenon_term arg[2])
+{
+    return arg[0].bytes == NULL ? tenon_message_ok(message, NULL)
+                                : tenon_message_ok(message, "~t", arg[0]);
+}
+
+static enum tenon_err created(tenon_message *message, const tenon_term arg[2])
+{
+    return tenon_message_created(message, "~t", arg[0]);
+}
+
+static enum tenon_err error(tenon_message *message, const tenon_term arg[2])
+{
+    return tenon_message_error(message, "~t", arg[0]);
+}
+
+static const struct {
+    const char *name;
+    change_fn fn;
+} changes[] = {
+    { "to_service", to_service },
+    { "assign", assign },
+    { "put_in_raw_request", put_in_raw_request },
+    { "put_request", put_request },
+    { "add_event", add_event },
+    { "prepare_aggregate_id", prepare_aggregate_id },
+    { "return", return_response },
+    { "ok", ok },
+    { "created", created },
+    { "error", error },
+};
+
+static enum tenon_err change(tenon_message *message, tenon_term operation)
+{
+    tenon_term name, arg[2] = { { 0 }, { 0 } };
+    enum tenon_err rc = tenon_tuple_get(operation, 0, &name);
+
+    for (size_t i = 1; rc == TENON_OK && i < tenon_term_count(operation); i++) {
+        rc = i > 2 ? TENON_E_INVAL : tenon_tuple_get(operation, i, &arg[i - 1]);
+    }
+    for (size_t i = 0; rc == TENON_OK && i < sizeof changes / sizeof *changes;
+         i++) {
+        if (tenon_term_is_atom(name, changes[i].name)) {
+            return changes[i].fn(message, arg);
+        }
+    }
+    return TENON_E_INVAL;
+}
+
+/* change(message, operations): the message after them, one by one. */
+static void probe_change(tenon_call *call, void *user)
+{
+    tenon_message *message = tenon_message_from_term(
+        tenon_call_node(call), tenon_call_arg(call, 0), NULL);
+    enum tenon_err rc = message == NULL ? TENON_E_INVAL : TENON_OK;
+    tenon_cursor at;
+    tenon_term operation;
+
+    (void)user;
+    tenon_cursor_init(&at, tenon_call_arg(call, 1));
+    while (rc == TENON_OK && tenon_cursor_next(&at, &operation)) {
+        rc = change(message, operation);
+    }
+    if (rc == TENON_OK) {
+        tenon_reply_term(call, tenon_message_term(message));
+    } else {
+        tenon_raise(call, "~a", tenon_err_name(rc));
+    }
+    tenon_message_free(message);
+}
+
+/* The term under an atom; the null view when there is none. */
+static tenon_term given(tenon_term options, const char *key)
+{
+    tenon_term value;
+
+    return tenon_map_get_atom(options, key, &value) == TENON_OK
+               ? value
+               : (tenon_term){ 0 };
+}
+
+static enum tenon_dry_run dry_run_of(tenon_term term)
+{
+    return tenon_term_is_atom(term, "true")      ? TENON_DRY_RUN_YES
+           : tenon_term_is_atom(term, "verbose") ? TENON_DRY_RUN_VERBOSE
+                                                 : TENON_DRY_RUN_NO;
+}
+
+/* new(service, options): options as a map. */
+static void probe_new(tenon_call *call, void *user)
+{
+    tenon_term options = tenon_call_arg(call, 1);
+    char *id = text_of(given(options, "id"));
+    char *correlation_id = text_of(given(options, "correlation_id"));
+    char *causation_id = text_of(given(options, "causation_id"));
+    tenon_atom service = { .text = "" };
+    tenon_pid reply_to;
+    bool has_reply_to =
+        tenon_term_pid(given(options, "reply_to"), &reply_to) == TENON_OK;
+    tenon_message *message = NULL;
+
+    (void)user;
+    if (tenon_term_atom(tenon_call_arg(call, 0), &service) == TENON_OK) {
+        message = tenon_message_new(
+            tenon_call_node(call), service.text,
+            &(tenon_message_options){
+                .raw_request = given(options, "raw_request"),
+                .logger_metadata = given(options, "logger_metadata"),
+                .id = id,
+                .correlation_id = correlation_id,
+                .causation_id = causation_id,
+                .dry_run = dry_run_of(given(options, "dry_run")),
+                .reply_to = has_reply_to ? &reply_to : NULL,
+            });
+    }
+    if (message != NULL) {
+        tenon_reply_term(call, tenon_message_term(message));
+    } else {
+        tenon_raise(call, ":badarg");
+    }
+    tenon_message_free(message);
+    free(causation_id);
+    free(correlation_id);
+    free(id);
+}
+
+/* new_caused_by(service, parent, raw_request) */
+static void probe_new_caused_by(tenon_call *call, void *user)
+{
+    tenon_node *node = tenon_call_node(call);
+    tenon_message *message = NULL, *parent = tenon_message_from_term(
+                                       node, tenon_call_arg(call, 1), NULL);
+    tenon_atom service = { .text = "" };
+
+    (void)user;
+    if (tenon_term_atom(tenon_call_arg(call, 0), &service) == TENON_OK) {
+        message = tenon_message_new_caused_by(node, service.text, parent,
+                                              tenon_call_arg(call, 2));
+    }
+    if (message != NULL) {
+        tenon_reply_term(call, tenon_message_term(message));
+    } else {
+        tenon_raise(call, ":badarg");
+    }
+    tenon_message_free(message);
+    tenon_message_free(parent);
+}
+
 /* ---- the library ------------------------------------------------------- */
 
 static const struct {
@@ -487,6 +689,9 @@ static const struct {
     { "dispatch_async", 2, probe_dispatch_async },
     { "validate", 2, probe_validate },
     { "authorized", 2, probe_authorized },
+    { "change", 2, probe_change },
+    { "new", 2, probe_new },
+    { "new_caused_by", 3, probe_new_caused_by },
     { "watch", 1, probe_watch },
     { "unwatch", 0, probe_unwatch },
     { "ensure_local_logging", 2, probe_ensure_local_logging },

@@ -2,7 +2,7 @@
 # TENON_PEER=beam.
 defmodule :probe do
   @moduledoc false
-  alias X3m.System.{Dispatcher, ServiceRegistry}
+  alias X3m.System.{Dispatcher, Message, ServiceRegistry}
 
   @doc "Makes a router of this node. `services`: pairs of a binary and whether it is public."
   def register(module, services) do
@@ -28,6 +28,21 @@ defmodule :probe do
   def dispatch_async(message, timeout), do: dispatch(message, timeout)
   def validate(message, :default), do: Dispatcher.validate(message)
   def authorized(message, :default), do: Dispatcher.authorized?(message)
+
+  @doc "The message after operations, `{function of X3m.System.Message, further arguments...}`."
+  def change(message, operations) do
+    Enum.reduce(operations, message, fn
+      {:put_request, request}, message -> Message.put_request(request, message)
+      operation, message -> apply_to(message, Tuple.to_list(operation))
+    end)
+  end
+
+  def new(service, options), do: Message.new(service, Map.to_list(options))
+
+  def new_caused_by(service, parent, raw_request),
+    do: Message.new_caused_by(service, parent, raw_request: raw_request)
+
+  defp apply_to(message, [function | args]), do: apply(Message, function, [message | args])
 end
 
 defmodule TenonHarness.Probe do

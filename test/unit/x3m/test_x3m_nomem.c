@@ -168,6 +168,7 @@ dispatch_to(tenon_node *node, enum tenon_dry_run dry_run, const char *expected)
     if (rc == TENON_OK && !nomem_failed() && is_timeout(reply)) {
         /* Only slow: the machine gets all the time there is. */
         tenon_message_free(reply);
+        reply = NULL;
         rc = tenon_dispatch(node, message, LONG_MS, &reply, NULL);
     }
     if (rc == TENON_OK && !nomem_failed()) {
