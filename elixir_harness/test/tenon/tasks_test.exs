@@ -73,6 +73,22 @@ defmodule TenonHarness.TasksTest do
       assert_receive {:DOWN, ^ref, :process, ^pid, :broken}
     end
 
+    test "ends with the node of its caller", %{tasks: tasks} do
+      beam = start_beam()
+
+      on beam, tasks: tasks, test: self() do
+        spawn(fn ->
+          send(test, Task.Supervisor.async(tasks, :demo, :sleep, [60_000]))
+          :demo.sleep(:infinity)
+        end)
+      end
+
+      assert_receive %Task{pid: pid}
+      ref = Process.monitor(pid)
+      Program.stop(beam.program)
+      assert_receive {:DOWN, ^ref, :process, ^pid, :noconnection}
+    end
+
     test "awaited for too long ends the caller, and the task", %{tasks: tasks} do
       test = self()
 
