@@ -93,6 +93,15 @@ TENON_CHECK enum tenon_err tn_spawn_local(tenon_node *node,
  * one that failed. */
 void tn_build_stack(tenon_builder *out, const tenon_call *call, bool undefined);
 
+/* What a process was spawned to run; false for any other. With the lock held;
+ * the terms live as long as the lock. */
+struct tn_mfa {
+    tenon_term module;
+    tenon_term name;
+    size_t arity;
+};
+bool tn_spawned_mfa_locked(const tenon_process *process, struct tn_mfa *mfa);
+
 /* Ends the process of a call with a reason: the last act of an answer. */
 enum tenon_err tn_spawn_end(tenon_call *call, tenon_builder *reason);
 

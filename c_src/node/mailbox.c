@@ -266,6 +266,12 @@ static void end_if_asked_locked(tenon_process *process, bool *wake)
     tenon_value_free(reason);
 }
 
+static void count_handled_locked(tenon_process *process)
+{
+    process->handled++;
+    process->node->processes.handled++;
+}
+
 /* Runs up to RUN_BUDGET messages of a process whose `run` is NOW, as long as it
  * belongs to this thread; the lock is held on entry and exit. */
 static void run_messages_locked(tenon_process *process, bool *wake)
@@ -282,6 +288,7 @@ static void run_messages_locked(tenon_process *process, bool *wake)
         if (process->shed != 0) {
             report_shed_locked(process);
         }
+        count_handled_locked(process);
         tn_unlock(node);
         process->class->on_message(process, process->state, message->term);
         tn_lock(node);
@@ -345,6 +352,7 @@ run_here_locked(tenon_process *process, tenon_term message, bool *wake)
     process->runner = pthread_self();
     atomic_fetch_add(&process->refs, 1);
     process->node->inline_depth++;
+    count_handled_locked(process);
     tn_unlock(process->node);
     process->class->on_message(process, process->state, message);
     tn_lock(process->node);
@@ -498,6 +506,7 @@ enum tenon_err tenon_receive(tenon_process *mailbox,
     struct tn_message *taken = NULL;
     if (rc == TENON_OK) {
         taken = pop_message(mailbox);
+        count_handled_locked(mailbox);
         report_shed_locked(mailbox);
     }
     tn_unlock(node);

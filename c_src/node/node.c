@@ -182,8 +182,10 @@ static void client_message(tenon_process *self, void *state, tenon_term message)
 
 static enum tenon_err start_client(tenon_node *node, tenon_error *err)
 {
-    static const struct tn_process_class client = { .on_message =
-                                                        client_message };
+    static const struct tn_process_class client = {
+        .on_message = client_message,
+        .kind = "client",
+    };
     node->client = tn_process_start(
         node,
         &(struct tn_process_spec){
@@ -204,6 +206,11 @@ static void set_limits(tenon_node *node, const tenon_node_config *config)
     node->connect_timeout_ms = config->connect_timeout_ms != 0
                                    ? config->connect_timeout_ms
                                    : TN_SETUP_TIMEOUT_MS_DEFAULT;
+    node->ticktime_ms =
+        config->ticktime_ms != 0 ? config->ticktime_ms : TN_TICKTIME_MS_DEFAULT;
+    node->output_max_bytes = config->output_max_bytes != 0
+                                 ? config->output_max_bytes
+                                 : TN_OUT_MAX_BYTES_DEFAULT;
 }
 
 static enum tenon_err start_parts(tenon_node *node,

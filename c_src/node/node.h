@@ -58,6 +58,8 @@ struct tenon_node {
     bool no_global;
     bool no_connect_all;
     uint32_t connect_timeout_ms;
+    uint32_t ticktime_ms;
+    size_t output_max_bytes;
     struct tn_log log;
     tenon_log_fn log_fn;
     void *log_user;

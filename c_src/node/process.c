@@ -346,7 +346,7 @@ tenon_process_exit(tenon_process *process, const char *pattern, ...)
 tenon_process *
 tenon_mailbox_new(tenon_node *node, const char *name, tenon_error *err)
 {
-    static const struct tn_process_class mailbox = { 0 };
+    static const struct tn_process_class mailbox = { .kind = "mailbox" };
     if (node == NULL) {
         tn_error(err, TENON_E_INVAL, "could not start mailbox: no node");
         return NULL;

@@ -29,6 +29,8 @@ struct tn_process_class {
     /* Whether a process that takes only urgent messages takes this one; reads
      * what never changes in the state. With the lock held. NULL: none. */
     bool (*is_urgent)(const void *state, tenon_term message);
+    /* What it is, in a word for tools; NULL: "process". */
+    const char *kind;
 };
 
 /* How to start a process. */
@@ -94,6 +96,7 @@ struct tenon_process {
     struct tn_message_queue mailbox;
     uint32_t mailbox_count;
     size_t mailbox_bytes;
+    uint64_t handled; /* messages that it has taken */
     uint64_t shed;    /* messages refused since the mailbox was last empty */
     bool only_urgent; /* the others wait; those up to `passed` are such */
     struct tn_message *passed; /* NULL: none has been looked at */
@@ -132,6 +135,7 @@ struct tn_processes {
     uint16_t free_first, free_last; /* ids; oldest first, so that a pid comes
                                        back as late as possible; 0: none */
     uint32_t count;
+    uint64_t handled;              /* messages, by all processes there were */
     tenon_process *names;          /* uthash by name */
     struct tn_message_queue spare; /* small messages to be used again */
     uint32_t spare_count;

@@ -21,6 +21,7 @@ struct spawned {
     struct tn_run made;
     tenon_term from; /* likewise in bytes */
     bool ran;        /* what comes after the arguments is nobody's */
+    size_t arity;    /* of what was spawned */
     void *extra;     /* for the call */
     uint8_t bytes[];
 };
@@ -81,6 +82,19 @@ static const struct tn_process_class spawned_class = {
     .on_message = spawned_message, .on_exit = spawned_exit
 };
 
+/* The state is freed by on_exit, which comes after `exited` is set. */
+bool tn_spawned_mfa_locked(const tenon_process *process, struct tn_mfa *mfa)
+{
+    if (process->class != &spawned_class || process->exited) {
+        return false;
+    }
+    const struct spawned *spawned = process->state;
+    *mfa = (struct tn_mfa){ .module = spawned->run.module,
+                            .name = spawned->run.name,
+                            .arity = spawned->arity };
+    return true;
+}
+
 static struct spawned *
 spawned_new(const struct tn_run *run, tn_entry_fn entry, tenon_term from)
 {
@@ -92,6 +106,7 @@ spawned_new(const struct tn_run *run, tn_entry_fn entry, tenon_term from)
     }
     uint8_t *to = spawned->bytes;
     spawned->run = *run;
+    spawned->arity = tenon_term_count(run->args);
     spawned->run.args = (tenon_term){ NULL, 0 };
     spawned->run.module = tn_term_copy_to(&to, run->module);
     spawned->run.name = tn_term_copy_to(&to, run->name);

@@ -252,7 +252,10 @@ static void on_message(tenon_process *self, void *state, tenon_term message)
     }
 }
 
-static const struct tn_process_class scope_class = { .on_message = on_message };
+static const struct tn_process_class scope_class = {
+    .on_message = on_message,
+    .kind = "pg",
+};
 
 /* As net_kernel:monitor_nodes/1 of a BEAM's scope: visible nodes alone. */
 static void on_peer(void *user, const char *name, bool up, bool visible)

@@ -384,6 +384,7 @@ static const struct tn_process_class server_class = {
     .on_message = on_message,
     .on_exit = on_end,
     .is_urgent = is_urgent,
+    .kind = "server",
 };
 
 /* ---- what handlers ask for ---------------------------------------------- */

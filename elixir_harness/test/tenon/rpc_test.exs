@@ -40,8 +40,11 @@ defmodule TenonHarness.RpcTest do
     @tag :tenon_only
     test "runs nothing that was not registered", %{name: name} do
       for {module, function, args} <- [
-            {:erlang, :node, []},
+            {:erlang, :halt, []},
             {:os, :cmd, [~c"id"]},
+            {:code, :load_binary, [:m, ~c"m", ""]},
+            {:file, :read_file, ["/etc/passwd"]},
+            {:init, :stop, []},
             {Kernel, :node, []}
           ] do
         assert {:badrpc, {:EXIT, {:undef, [{^module, ^function, ^args, []} | _]}}} =

@@ -1,0 +1,352 @@
+defmodule TenonHarness.InfoTest do
+  use TenonHarness.NodeCase, async: true
+
+  # What tools ask a node by rpc. This node's own answers say which shapes they know.
+  setup_all do
+    tenon = start_connected_tenon()
+    name = tenon.name
+    {:ok, tenon: tenon, name: name, echo: :rpc.call(name, :erlang, :whereis, [:echo])}
+  end
+
+  describe "the node" do
+    test "tells its name and its peers", %{name: name} do
+      assert erlang(name, :node, []) == name
+      assert erlang(name, :is_alive, []) == true
+      assert node() in erlang(name, :nodes, [])
+      assert node() in erlang(name, :nodes, [:visible])
+      assert node() in erlang(name, :nodes, [[:this, :connected]])
+      assert name in erlang(name, :nodes, [[:this, :connected]])
+      assert erlang(name, :nodes, [:this]) == [name]
+      assert node() in erlang(name, :nodes, [:known])
+      refute node() in erlang(name, :nodes, [:hidden])
+      assert {:badrpc, {:EXIT, {:badarg, _}}} = erlang(name, :nodes, [:what])
+      assert node() in :rpc.call(name, Node, :list, [])
+      assert :rpc.call(name, Node, :self, []) == name
+      assert erlang(name, :node, [self()]) == node()
+      assert :net_adm.ping(name) == :pong
+      assert :rpc.call(name, :net_adm, :localhost, []) |> List.ascii_printable?()
+    end
+
+    test "sees a hidden node as one", %{name: name} do
+      hidden = start_beam(hidden: true)
+      assert on(hidden, name: name, do: Node.ping(name)) == :pong
+      assert hidden.name in erlang(name, :nodes, [:hidden])
+      refute hidden.name in erlang(name, :nodes, [])
+    end
+
+    test "tells its net_ticktime", %{name: name} do
+      assert :rpc.call(name, :net_kernel, :get_net_ticktime, []) == 60
+      quick = start_connected_tenon(ticktime_s: 7)
+      assert :rpc.call(quick.name, :net_kernel, :get_net_ticktime, []) == 7
+    end
+
+    test "tells the time in any unit", %{name: name} do
+      for unit <- [:second, :millisecond, :microsecond, :nanosecond, 1, 1000] do
+        before = System.system_time(unit)
+        there = erlang(name, :system_time, [unit])
+        assert before <= there + 1 and there <= System.system_time(unit) + 1
+      end
+
+      one = erlang(name, :monotonic_time, [:nanosecond])
+      assert one < erlang(name, :monotonic_time, [:nanosecond])
+      assert {_mega, _seconds, _micro} = erlang(name, :timestamp, [])
+      assert {{_, _, _}, {_, _, _}} = erlang(name, :universaltime, [])
+      assert {:badrpc, {:EXIT, {:badarg, _}}} = erlang(name, :system_time, [:parsec])
+    end
+
+    test "has started", %{name: name} do
+      assert {:started, _} = :rpc.call(name, :init, :get_status, [])
+
+      for {app, description, version} <- :rpc.call(name, :application, :which_applications, []) do
+        assert is_atom(app) and is_list(description) and is_list(version)
+      end
+    end
+  end
+
+  describe "processes" do
+    test "are listed, and found by name", %{name: name, echo: echo} do
+      processes = erlang(name, :processes, [])
+      assert echo in processes
+      assert length(processes) == length(Enum.uniq(processes))
+      assert :echo in erlang(name, :registered, [])
+      assert :rex in erlang(name, :registered, [])
+      assert erlang(name, :whereis, [:nobody]) == :undefined
+      assert :rpc.call(name, Process, :whereis, [:nobody]) == nil
+      assert :rpc.call(name, Process, :whereis, [:echo]) == echo
+      assert {:badrpc, {:EXIT, {:badarg, _}}} = erlang(name, :whereis, ["echo"])
+    end
+
+    test "are alive until they end", %{name: name} do
+      pid = Node.spawn(name, :demo, :sleep, [60_000])
+      assert erlang(name, :is_process_alive, [pid])
+      assert :rpc.call(name, Process, :alive?, [pid])
+      assert pid in erlang(name, :processes, [])
+      ref = Process.monitor(pid)
+      Process.exit(pid, :kill)
+      assert_receive {:DOWN, ^ref, :process, ^pid, :killed}
+      refute erlang(name, :is_process_alive, [pid])
+      refute pid in erlang(name, :processes, [])
+      assert erlang(name, :process_info, [pid]) == :undefined
+      assert erlang(name, :process_info, [pid, :links]) == :undefined
+      assert :rpc.call(name, Process, :info, [pid]) == nil
+      assert {:badrpc, {:EXIT, {:badarg, _}}} = erlang(name, :is_process_alive, [self()])
+    end
+
+    test "tell what they are", %{name: name, echo: echo} do
+      assert erlang(name, :process_info, [echo, :registered_name]) == {:registered_name, :echo}
+      assert erlang(name, :process_info, [echo, :trap_exit]) == {:trap_exit, false}
+      assert {:group_leader, leader} = erlang(name, :process_info, [echo, :group_leader])
+      assert node(leader) == name
+      pid = Node.spawn(name, :demo, :sleep, [60_000])
+      call = {:demo, :sleep, 1}
+
+      Wait.until("the function", fn ->
+        erlang(name, :process_info, [pid, :current_function]) == {:current_function, call}
+      end)
+
+      assert erlang(name, :process_info, [pid, :initial_call]) == {:initial_call, call}
+      assert erlang(name, :process_info, [pid, :registered_name]) == []
+      assert :rpc.call(name, Process, :info, [pid, :registered_name]) == {:registered_name, []}
+      assert [registered_name: []] = erlang(name, :process_info, [pid, [:registered_name]])
+      assert {:memory, bytes} = erlang(name, :process_info, [pid, :memory])
+      assert bytes > 0
+      Process.exit(pid, :kill)
+    end
+
+    test "tell who is linked to them, and who monitors them", %{name: name} do
+      pid = Node.spawn_link(name, :demo, :sleep, [60_000])
+      ref = Process.monitor(pid)
+      me = self()
+
+      Wait.until("the link and the monitor", fn ->
+        erlang(name, :process_info, [pid, [:links, :monitored_by]]) ==
+          [links: [me], monitored_by: [me]]
+      end)
+
+      Process.demonitor(ref)
+      Process.unlink(pid)
+
+      Wait.until("their end", fn ->
+        erlang(name, :process_info, [pid, [:links, :monitored_by, :monitors]]) ==
+          [links: [], monitored_by: [], monitors: []]
+      end)
+
+      Process.exit(pid, :kill)
+    end
+
+    test "tell what waits for them", %{name: name} do
+      pid = Node.spawn(name, :demo, :sleep, [60_000])
+      # The first message is the call itself, for a moment.
+      Wait.until("an empty mailbox", fn -> queue_len(name, pid) == 0 end)
+      for i <- 1..3, do: send(pid, {:number, i})
+      Wait.until("three messages", fn -> queue_len(name, pid) == 3 end)
+
+      assert erlang(name, :process_info, [pid, :messages]) ==
+               {:messages, [{:number, 1}, {:number, 2}, {:number, 3}]}
+
+      Process.exit(pid, :kill)
+    end
+
+    test "count their work", %{name: name, echo: echo} do
+      {:reductions, before} = erlang(name, :process_info, [echo, :reductions])
+      for i <- 1..100, do: GenServer.call(echo, i)
+      {:reductions, later} = erlang(name, :process_info, [echo, :reductions])
+      assert later >= before + 100
+    end
+
+    test "have every item that this node's have", %{name: name, echo: echo} do
+      own = spawn(fn -> Process.sleep(:infinity) end)
+      Process.register(own, String.to_atom(Cluster.unique("own")))
+      keys = own |> :erlang.process_info() |> Keyword.keys()
+      assert echo |> info(name) |> Keyword.keys() == keys
+
+      for item <- keys ++ ~w(binary catchlevel current_location current_stacktrace last_calls
+              memory message_queue_data messages min_heap_size monitored_by monitors
+              sequential_trace_token trace)a do
+        {^item, here} = :erlang.process_info(own, item)
+        assert {^item, there} = erlang(name, :process_info, [echo, item])
+        assert {item, type(here)} == {item, type(there)}
+      end
+
+      assert {:badrpc, {:EXIT, {:badarg, _}}} = erlang(name, :process_info, [echo, :what])
+
+      assert {:badrpc, {:EXIT, {:badarg, _}}} =
+               erlang(name, :process_info, [echo, [:links, :what]])
+
+      assert {:badrpc, {:EXIT, {:badarg, _}}} = erlang(name, :process_info, [self(), :links])
+      Process.exit(own, :kill)
+    end
+  end
+
+  describe "figures" do
+    test "of memory add up", %{name: name} do
+      memory = erlang(name, :memory, [])
+      assert Keyword.keys(memory) == Keyword.keys(:erlang.memory())
+      assert memory[:total] == memory[:processes] + memory[:system]
+      assert memory[:total] > 1_000_000
+      assert memory[:processes] > 0
+      assert is_integer(erlang(name, :memory, [:total]))
+      assert [code: _, ets: _] = erlang(name, :memory, [[:code, :ets]])
+      assert {:badrpc, {:EXIT, {:badarg, _}}} = erlang(name, :memory, [:what])
+    end
+
+    # The tables may be of a system that this one is not: the types are the same.
+    test "of the system have their types", %{name: name} do
+      for item <- ~w(alloc_util_allocators atom_count atom_limit creation dirty_cpu_schedulers
+              dirty_io_schedulers dist_buf_busy_limit ets_count ets_limit kernel_poll
+              logical_processors logical_processors_online multi_scheduling otp_release port_count
+              port_limit process_count process_limit schedulers schedulers_online smp_support
+              start_time system_architecture system_version thread_pool_size threads
+              time_correction version wordsize)a ++ [{:wordsize, :internal}] do
+        here = :erlang.system_info(item)
+        there = erlang(name, :system_info, [item])
+        assert {item, type(here)} == {item, type(there)}
+      end
+
+      count = erlang(name, :system_info, [:process_count])
+      assert count >= 3 and count < erlang(name, :system_info, [:process_limit])
+      assert {:badrpc, {:EXIT, {:badarg, _}}} = erlang(name, :system_info, [:what])
+    end
+
+    test "of its work have their types, and grow", %{name: name} do
+      for item <- ~w(context_switches exact_reductions garbage_collection io reductions run_queue
+              run_queue_lengths runtime total_active_tasks total_run_queue_lengths wall_clock)a do
+        here = :erlang.statistics(item)
+        there = erlang(name, :statistics, [item])
+        assert {item, type(here)} == {item, type(there)}
+      end
+
+      {{:input, input}, {:output, output}} = erlang(name, :statistics, [:io])
+      {up, _} = erlang(name, :statistics, [:wall_clock])
+      assert :rpc.call(name, :demo, :echo, [String.duplicate("x", 100_000)])
+      {{:input, more_input}, {:output, more_output}} = erlang(name, :statistics, [:io])
+      {later, since} = erlang(name, :statistics, [:wall_clock])
+      assert more_input >= input + 100_000 and more_output >= output + 100_000
+      assert later >= up and since >= 0
+      assert {:badrpc, {:EXIT, {:badarg, _}}} = erlang(name, :statistics, [:what])
+    end
+  end
+
+  describe "modules" do
+    test "with functions are loaded", %{name: name} do
+      assert List.keymember?(:rpc.call(name, :code, :all_loaded, []), :demo, 0)
+      assert :demo in erlang(name, :loaded, [])
+      assert erlang(name, :module_loaded, [:demo])
+      assert {:file, _} = :rpc.call(name, :code, :is_loaded, [:demo])
+      assert :rpc.call(name, :code, :ensure_loaded, [:demo]) == {:module, :demo}
+      assert :rpc.call(name, :code, :which, [:no_such_module]) == :non_existing
+      assert :rpc.call(name, :code, :is_loaded, [:no_such_module]) == false
+      assert {:error, _} = :rpc.call(name, :code, :ensure_loaded, [:no_such_module])
+      refute erlang(name, :module_loaded, [:no_such_module])
+    end
+
+    test "tell what they export", %{name: name} do
+      assert erlang(name, :function_exported, [:demo, :sum, 1])
+      refute erlang(name, :function_exported, [:demo, :sum, 2])
+      refute erlang(name, :function_exported, [:no_such_module, :sum, 1])
+      exports = :rpc.call(name, :demo, :module_info, [:exports])
+      assert {:sum, 1} in exports and {:module_info, 0} in exports
+      assert :rpc.call(name, :demo, :module_info, [])[:exports] -- exports == []
+      assert is_list(:rpc.call(name, :demo, :module_info, [:attributes]))
+      assert {:badrpc, {:EXIT, {:undef, _}}} = :rpc.call(name, :no_module, :module_info, [])
+    end
+  end
+
+  # As observer and etop do it.
+  describe "observer_backend" do
+    @describetag :observer_backend
+
+    @tag :runtime_tools
+    test "tells of the system", %{name: name} do
+      info = backend(name, :sys_info, [])
+
+      for {key, here} <- apply(:observer_backend, :sys_info, []) do
+        assert {key, type(here)} == {key, type(Keyword.get(info, key))}
+      end
+
+      assert {:ok, _version} = backend(name, :vsn, [])
+    end
+
+    test "sends what it knows of all processes", %{name: name, echo: echo} do
+      Process.flag(:trap_exit, true)
+      pid = Node.spawn_link(name, :observer_backend, :procs_info, [self()])
+      assert_receive {:procs_info, ^pid, records}
+      assert_receive {:EXIT, ^pid, :normal}
+      assert Enum.all?(records, &(tuple_size(&1) == 8 and elem(&1, 0) == :etop_proc_info))
+      {_, ^echo, memory, reductions, :echo, _, {_, _, _}, 0} = List.keyfind(records, echo, 1)
+      assert memory > 0 and reductions >= 0
+      refute List.keymember?(records, pid, 1)
+    end
+
+    test "collects for etop", %{name: name, echo: echo} do
+      pid = Node.spawn(name, :observer_backend, :etop_collect, [self()])
+      assert_receive {^pid, info}
+      assert elem(info, 0) == :etop_info
+      {_, _, _} = elem(info, 1)
+      records = elem(info, 8)
+      assert elem(info, 2) == length(records)
+      assert List.keymember?(records, echo, 1)
+      assert elem(info, 7)[:total] > 0
+    end
+
+    test "lists tables, ports and sockets", %{name: name} do
+      tables = backend(name, :get_table_list, [:ets, [{:sys_hidden, true}]])
+      assert Enum.all?(tables, &Keyword.has_key?(&1, :name))
+      ports = backend(name, :get_port_list, [])
+      assert Enum.all?(ports, &Keyword.has_key?(&1, :port_id))
+
+      assert {:error, ~c"Mnesia is not running" ++ _} =
+               backend(name, :get_table_list, [:mnesia, []])
+
+      pid = backend(name, :get_table, [self(), :no_such_table, :ets])
+      assert_receive {^pid, :"$end_of_table"}
+    end
+
+    test "sends figures until it is told to stop", %{name: name} do
+      pid = Node.spawn_link(name, :observer_backend, :fetch_stats, [self(), 20])
+      ref = Process.monitor(pid)
+
+      for _ <- 1..2 do
+        assert_receive {:stats, 1, schedulers, {{:input, _}, {:output, _}}, memory}
+        assert Enum.all?(schedulers, fn {_id, ran, total} -> ran <= total end)
+        assert memory[:total] > 0
+      end
+
+      send(pid, :stop)
+      assert_receive {:DOWN, ^ref, :process, ^pid, :normal}
+    end
+
+    test "stops sending when the observer is gone", %{name: name} do
+      me = self()
+
+      observer =
+        spawn(fn ->
+          pid = Node.spawn_link(name, :observer_backend, :fetch_stats, [me, 20])
+          send(me, {:backend, pid})
+          Process.sleep(:infinity)
+        end)
+
+      assert_receive {:backend, pid}
+      assert_receive {:stats, 1, _, _, _}
+      Process.exit(observer, :kill)
+      Wait.until("the end", fn -> not erlang(name, :is_process_alive, [pid]) end)
+    end
+  end
+
+  defp erlang(name, function, args), do: :rpc.call(name, :erlang, function, args)
+  defp backend(name, function, args), do: :rpc.call(name, :observer_backend, function, args)
+  defp info(pid, name), do: erlang(name, :process_info, [pid])
+
+  defp queue_len(name, pid) do
+    {:message_queue_len, len} = erlang(name, :process_info, [pid, :message_queue_len])
+    len
+  end
+
+  defp type(term) when is_integer(term), do: :integer
+  defp type(term) when is_boolean(term), do: :boolean
+  defp type(term) when is_atom(term), do: :atom
+  defp type(term) when is_pid(term), do: :pid
+  defp type(term) when is_list(term), do: :list
+  defp type(term) when is_binary(term), do: :binary
+  defp type(term) when is_tuple(term), do: {:tuple, tuple_size(term)}
+end
