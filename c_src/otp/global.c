@@ -82,8 +82,12 @@ static void send_pid(void *io, tenon_term pid, tenon_term message)
 static void reply(void *io, tenon_term from, tenon_term tag, tenon_term value)
 {
     struct server *server = io;
-    (void)tn_gen_reply(server->node, tn_process_pid(server->process), from, tag,
-                       value);
+    tenon_pid to;
+    enum tenon_err rc = tn_gen_reply(
+        server->node, tn_process_pid(server->process), from, tag, value);
+    if (rc == TENON_E_NOMEM && tenon_term_pid(from, &to) == TENON_OK) {
+        close_connection(server, to.node); /* it would wait for ever */
+    }
 }
 
 /* The holder of locks is the client, from which calls come. */

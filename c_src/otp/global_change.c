@@ -24,6 +24,7 @@ static void begin(struct tn_global *global, struct tn_gop *op);
 static void free_op(struct tn_gop *op)
 {
     tn_gnodes_fini(&op->nodes);
+    tenon_value_free(op->id);
     tenon_value_free(op->name);
     tenon_value_free(op->method);
     free(op);
@@ -56,25 +57,9 @@ static void end(struct tn_global *global, struct tn_gop *op, enum tenon_err rc)
 
 /* ---- telling all ------------------------------------------------------- */
 
-/* The id of a lock that this node's own holder has. NULL: out of memory. */
-static tenon_value *make_id(struct tn_global *global)
-{
-    return tenon_value_format("{:global, ~t}",
-                              tenon_value_term(global->holder));
-}
-
 static void all_told(struct tn_global *global, struct tn_gop *op)
 {
-    tenon_value *id = make_id(global);
-
-    if (id != NULL) {
-        tn_global_unlock_known(global, tenon_value_term(id), &op->nodes);
-    } else {
-        for (size_t i = 0; i < op->nodes.count; i++) {
-            global->io->disconnect(global->io_user, op->nodes.at[i]);
-        }
-    }
-    tenon_value_free(id);
+    tn_global_unlock_known(global, tenon_value_term(op->id), &op->nodes);
     end(global, op, op->rc);
 }
 
@@ -225,12 +210,9 @@ static void on_locked(struct tn_global *global, void *user, bool ok)
         act(global, op);
         return;
     }
-    tenon_value *id = ok ? make_id(global) : NULL;
-
-    if (id != NULL) {
-        tn_global_unlock_known(global, tenon_value_term(id), &op->nodes);
+    if (ok) {
+        tn_global_unlock_known(global, tenon_value_term(op->id), &op->nodes);
     }
-    tenon_value_free(id);
     retry(global, op);
 }
 
@@ -248,12 +230,8 @@ static bool fill_stages(struct tn_global *global, struct tn_gop *op)
 
 static void begin(struct tn_global *global, struct tn_gop *op)
 {
-    tenon_value *id = make_id(global);
-
-    op->locking = id == NULL ? NULL
-                             : tn_glocking_new(global, tenon_value_term(id),
-                                               on_locked, op);
-    tenon_value_free(id);
+    op->locking =
+        tn_glocking_new(global, tenon_value_term(op->id), on_locked, op);
     if (op->locking != NULL && fill_stages(global, op)) {
         tn_glocking_start(op->locking);
         return;
@@ -285,12 +263,15 @@ struct tn_gop *tn_global_change(struct tn_global *global,
     op->kind = kind;
     op->done = done;
     op->user = user;
+    op->id =
+        tenon_value_format("{:global, ~t}", tenon_value_term(global->holder));
     op->name = tn_global_canonical(name);
     op->method = method.bytes != NULL ? tenon_value_new(method) : NULL;
     if (pid != NULL) {
         op->pid = *pid;
     }
-    if (op->name == NULL || (method.bytes != NULL && op->method == NULL)) {
+    if (op->id == NULL || op->name == NULL ||
+        (method.bytes != NULL && op->method == NULL)) {
         free_op(op);
         return NULL;
     }

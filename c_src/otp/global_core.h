@@ -86,6 +86,7 @@ struct tn_global_io {
                     struct tn_gcall *call);
     /* Ends in tn_global_peer_up or tn_global_connect_failed. */
     void (*connect)(void *io, const char *node);
+    /* Ends in tn_global_peer_down, when what is being done is over. */
     void (*disconnect)(void *io, const char *node);
     /* Ends in tn_global_down. */
     enum tenon_err (*monitor)(void *io, const tenon_pid *pid, tenon_ref *ref);
@@ -279,6 +280,7 @@ enum tn_gop_kind { TN_G_REGISTER, TN_G_REREGISTER, TN_G_UNREGISTER };
 struct tn_gop {
     STAILQ_ENTRY(tn_gop) next;
     enum tn_gop_kind kind;
+    tenon_value *id;   /* of the lock of all names, as this node sets it */
     tenon_value *name; /* canonical */
     tenon_pid pid;
     tenon_value *method;

@@ -25,15 +25,37 @@ static bool is_said(const struct said *said, const char *verb, size_t count)
 
 /* ---- calls ------------------------------------------------------------- */
 
+/* Without memory the asker, who would wait, loses the connection. */
+static void answer_term(struct tn_global *global,
+                        const struct tn_gen *gen,
+                        tenon_term value)
+{
+    tenon_pid asker;
+
+    if (value.bytes != NULL) {
+        global->io->reply(global->io_user, gen->from, gen->tag, value);
+    } else if (tenon_term_pid(gen->from, &asker) == TENON_OK) {
+        global->io->disconnect(global->io_user, asker.node);
+    }
+}
+
 static void
 answer(struct tn_global *global, const struct tn_gen *gen, tenon_value *value)
 {
-    if (value != NULL) {
-        global->io->reply(global->io_user, gen->from, gen->tag,
-                          tenon_value_term(value));
-    }
+    answer_term(global, gen, tenon_value_term(value));
     tenon_value_free(value);
 }
+
+/* SMALL_ATOM_UTF8_EXT: 119, length, text. */
+#define ATOM(name, text)                                                       \
+    static const tenon_term name = { (const uint8_t *)"w" text,                \
+                                     sizeof("w" text) - 1 }
+ATOM(atom_true, "\x04true");
+ATOM(atom_false,
+     "\x05"
+     "false");
+ATOM(atom_yes, "\x03yes");
+ATOM(atom_ok, "\x02ok");
 
 static void on_register(struct tn_global *global,
                         const struct tn_gen *gen,
@@ -43,7 +65,7 @@ static void on_register(struct tn_global *global,
                         gen->from, (tenon_term){ NULL, 0 }) == TENON_E_NOMEM) {
         global->io->warn(global->io_user, "global_name_lost", NULL);
     }
-    answer(global, gen, tenon_value_format(":yes"));
+    answer_term(global, gen, atom_yes);
 }
 
 static void on_unregister(struct tn_global *global,
@@ -55,7 +77,7 @@ static void on_unregister(struct tn_global *global,
     if (name != NULL) {
         tn_gname_delete(global, name);
     }
-    answer(global, gen, tenon_value_format(":ok"));
+    answer_term(global, gen, atom_ok);
 }
 
 static void on_request(struct tn_global *global,
@@ -65,10 +87,10 @@ static void on_request(struct tn_global *global,
     if (is_said(said, "set_lock", 2)) {
         bool set = tn_glock_set(global, said->part[1], gen->from);
 
-        answer(global, gen, tenon_value_format(set ? "true" : "false"));
+        answer_term(global, gen, set ? atom_true : atom_false);
     } else if (is_said(said, "del_lock", 2)) {
         tn_glock_delete(global, said->part[1], gen->from);
-        answer(global, gen, tenon_value_format("true"));
+        answer_term(global, gen, atom_true);
     } else if (is_said(said, "register", 4) ||
                is_said(said, "register_ext", 5)) {
         on_register(global, gen, said);
@@ -84,7 +106,7 @@ answer_nodes(struct tn_global *global, const struct tn_gen *gen, bool synced)
 {
     tenon_builder *out = tenon_builder_new();
     size_t count = 0;
-    tenon_term list;
+    tenon_term list = { NULL, 0 };
 
     for (struct tn_gpeer *peer = global->peers; peer != NULL;
          peer = peer->hh.next) {
@@ -98,9 +120,10 @@ answer_nodes(struct tn_global *global, const struct tn_gen *gen, bool synced)
         }
     }
     tenon_build_nil(out);
-    if (out != NULL && tenon_builder_term(out, &list) == TENON_OK) {
-        global->io->reply(global->io_user, gen->from, gen->tag, list);
+    if (out != NULL) {
+        (void)!tenon_builder_term(out, &list);
     }
+    answer_term(global, gen, list);
     tenon_builder_free(out);
 }
 

@@ -243,14 +243,23 @@ static struct tn_gname *find_name(struct tn_global *global, tenon_term key)
     return name;
 }
 
+/* Without memory more slowly: a name that must go must be found. */
 struct tn_gname *tn_gname_find(struct tn_global *global, tenon_term name)
 {
     tenon_value *key = tn_global_canonical(name);
-    struct tn_gname *found =
-        key != NULL ? find_name(global, tenon_value_term(key)) : NULL;
+    struct tn_gname *found;
 
-    tenon_value_free(key);
-    return found;
+    if (key != NULL) {
+        found = find_name(global, tenon_value_term(key));
+        tenon_value_free(key);
+        return found;
+    }
+    for (found = global->names; found != NULL; found = found->hh.next) {
+        if (tenon_term_equal(tenon_value_term(found->key), name)) {
+            return found;
+        }
+    }
+    return NULL;
 }
 
 static void free_name(struct tn_gname *name)
@@ -437,6 +446,7 @@ enum tenon_err tn_global_list(struct tn_global *global, tenon_builder *out)
 
 /* ---- locks ------------------------------------------------------------- */
 
+/* Without memory more slowly: a lock must be free when it is given back. */
 static struct tn_glock *find_lock(struct tn_global *global, tenon_term resource)
 {
     struct tn_glock *lock = NULL;
@@ -446,9 +456,15 @@ static struct tn_glock *find_lock(struct tn_global *global, tenon_term resource)
         tenon_term term = tenon_value_term(key);
 
         HASH_FIND(hh, global->locks, term.bytes, term.len, lock);
+        tenon_value_free(key);
+        return lock;
     }
-    tenon_value_free(key);
-    return lock;
+    for (lock = global->locks; lock != NULL; lock = lock->hh.next) {
+        if (tenon_term_equal(tenon_value_term(lock->key), resource)) {
+            return lock;
+        }
+    }
+    return NULL;
 }
 
 bool tn_glock_names_locked(struct tn_global *global)
