@@ -391,7 +391,7 @@ dispatch-property: all live
 
 test: unit examples replay elixir
 
-bench: all $(BENCH_BIN)
+bench: all live $(BENCH_BIN)
 	@for b in $(BENCH_BIN); do $$b || exit 1; done
 	@for b in $(wildcard test/bench/bench_*.sh); do \
 	    $(SUBJECT) sh $$b || exit 1; done

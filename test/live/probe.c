@@ -676,6 +676,74 @@ static void probe_new_caused_by(tenon_call *call, void *user)
     tenon_message_free(parent);
 }
 
+/* ---- many dispatches ----------------------------------------------------- */
+
+/* One of the callers of repeat. */
+struct caller {
+    pthread_t thread;
+    tenon_node *node;
+    const tenon_message *message;
+    uint64_t count;
+    uint64_t answered; /* with {:ok, _} */
+};
+
+static void *dispatch_often(void *user)
+{
+    struct caller *caller = user;
+    tenon_term value;
+
+    for (uint64_t i = 0; i < caller->count; i++) {
+        tenon_message *reply = NULL;
+
+        if (tenon_dispatch(caller->node, caller->message, 0, &reply, NULL) ==
+            TENON_OK) {
+            caller->answered += tenon_match(
+                tenon_message_get(reply, "response"), "{:ok, ~t}", &value);
+        }
+        tenon_message_free(reply);
+    }
+    return NULL;
+}
+
+/* repeat(message, callers, count): so many threads dispatch so often each.
+ * Returns how many were answered {:ok, _}. */
+static void probe_repeat(tenon_call *call, void *user)
+{
+    struct caller callers[64];
+    uint64_t wanted = 0, started = 0, count = 0, answered = 0;
+    tenon_message *message = tenon_message_from_term(
+        tenon_call_node(call), tenon_call_arg(call, 0), NULL);
+
+    (void)user;
+    if (message == NULL ||
+        tenon_term_uint64(tenon_call_arg(call, 1), &wanted) != TENON_OK ||
+        tenon_term_uint64(tenon_call_arg(call, 2), &count) != TENON_OK ||
+        wanted > sizeof callers / sizeof callers[0]) {
+        tenon_message_free(message);
+        tenon_raise(call, ":badarg");
+        return;
+    }
+    while (started < wanted) {
+        struct caller *caller = &callers[started];
+
+        *caller = (struct caller){ .node = tenon_call_node(call),
+                                   .message = message,
+                                   .count = count };
+        if (pthread_create(&caller->thread, NULL, dispatch_often, caller) !=
+            0) {
+            break;
+        }
+        started++;
+    }
+    while (started > 0) {
+        started--;
+        pthread_join(callers[started].thread, NULL);
+        answered += callers[started].answered;
+    }
+    tenon_message_free(message);
+    tenon_reply(call, "~u", answered);
+}
+
 /* ---- the library ------------------------------------------------------- */
 
 static const struct {
@@ -695,6 +763,7 @@ static const struct {
     { "watch", 1, probe_watch },
     { "unwatch", 0, probe_unwatch },
     { "ensure_local_logging", 2, probe_ensure_local_logging },
+    { "repeat", 3, probe_repeat },
 };
 
 static enum tenon_err load(tenon_node *node, void **state, tenon_error *err)

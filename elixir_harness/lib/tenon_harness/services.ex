@@ -73,6 +73,17 @@ defmodule TenonHarness.Services do
     |> Task.await(20_000)
   end
 
+  @doc "Dispatches the request 1 from `callers` processes of this node, each `count` times; echoes are expected."
+  def dispatch_often(service, callers, count) do
+    1..callers
+    |> Enum.map(fn _ -> Task.async(fn -> for _ <- 1..count, do: dispatch_one(service) end) end)
+    |> Enum.each(&Task.await(&1, :infinity))
+  end
+
+  defp dispatch_one(service) do
+    %Message{response: {:ok, 1}} = Dispatcher.dispatch(Message.new(service, raw_request: 1))
+  end
+
   @doc false
   def outcome_here(service, raw_request, opts) do
     {pid, ref} =
