@@ -91,23 +91,50 @@ size_t tn_utf8_put(uint32_t c, uint8_t *out)
     return 4;
 }
 
-/* Eight bytes at a time while they are ASCII, which nearly all text is. */
+#define HIGH_BITS UINT64_C(0x8080808080808080)
+
+static bool is_ascii_word(const uint8_t *p)
+{
+    uint64_t word;
+
+    memcpy(&word, p, sizeof word);
+    return (word & HIGH_BITS) == 0;
+}
+
+/* Less than eight bytes. */
+static bool is_ascii_short(const uint8_t *p, size_t n)
+{
+    uint32_t first, last;
+
+    if (n >= sizeof first) {
+        memcpy(&first, p, sizeof first);
+        memcpy(&last, p + n - sizeof last, sizeof last);
+        return ((first | last) & (uint32_t)HIGH_BITS) == 0;
+    }
+    uint8_t any = 0;
+
+    for (size_t i = 0; i < n; i++) {
+        any |= p[i];
+    }
+    return any < 0x80;
+}
+
+/* Eight bytes at a time while they are ASCII, which nearly all text is; the
+ * last eight may have been looked at in part. */
 static size_t ascii_prefix(const uint8_t *p, size_t n)
 {
     size_t at = 0;
-    uint64_t word;
 
-    while (n - at >= sizeof word) {
-        memcpy(&word, p + at, sizeof word);
-        if ((word & UINT64_C(0x8080808080808080)) != 0) {
-            break;
+    if (n < sizeof(uint64_t)) {
+        return is_ascii_short(p, n) ? n : 0;
+    }
+    while (n - at >= sizeof(uint64_t)) {
+        if (!is_ascii_word(p + at)) {
+            return at;
         }
-        at += sizeof word;
+        at += sizeof(uint64_t);
     }
-    while (at < n && p[at] < 0x80) {
-        at++;
-    }
-    return at;
+    return is_ascii_word(p + n - sizeof(uint64_t)) ? n : at;
 }
 
 bool tn_utf8_valid(const uint8_t *p, size_t n, size_t *characters)

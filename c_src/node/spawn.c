@@ -318,8 +318,10 @@ static bool introduce_locked(tenon_process *process,
     return true;
 }
 
-static struct spawned *
-prepare(tenon_node *node, const struct tn_signal *request, bool *run_inline)
+static struct spawned *prepare(tenon_node *node,
+                               const struct tn_signal *request,
+                               size_t arity,
+                               bool *run_inline)
 {
     struct tn_run run = {
         .args = request->payload,
@@ -330,7 +332,6 @@ prepare(tenon_node *node, const struct tn_signal *request, bool *run_inline)
         tenon_tuple_get(request->mfa, 1, &run.name) != TENON_OK) {
         return NULL;
     }
-    size_t arity = tenon_term_count(run.args);
     tn_entry_fn entry =
         tn_function_find_entry(node, run.module, run.name, arity);
     struct tn_run target = run;
@@ -349,14 +350,13 @@ prepare(tenon_node *node, const struct tn_signal *request, bool *run_inline)
     return spawned;
 }
 
-static bool arguments_fit(const struct tn_signal *request)
+static bool arguments_fit(const struct tn_signal *request, size_t *arity)
 {
-    tenon_term arity;
+    tenon_term told;
     int64_t count;
-    return tenon_tuple_get(request->mfa, 2, &arity) == TENON_OK &&
-           tenon_term_int64(arity, &count) == TENON_OK &&
-           tenon_term_is_proper_list(request->payload) &&
-           (size_t)count == tenon_term_count(request->payload);
+    return tenon_tuple_get(request->mfa, 2, &told) == TENON_OK &&
+           tenon_term_int64(told, &count) == TENON_OK &&
+           tn_list_length(request->payload, arity) && (size_t)count == *arity;
 }
 
 void tn_spawn_request(tenon_node *node,
@@ -364,6 +364,7 @@ void tn_spawn_request(tenon_node *node,
                       const struct tn_signal *signal)
 {
     uint32_t flags;
+    size_t arity;
     bool run_inline = false;
     if (!read_options(signal->opts, &flags)) {
         refuse(node, conn, signal, tn_atom_badopt);
@@ -373,11 +374,11 @@ void tn_spawn_request(tenon_node *node,
         refuse(node, conn, signal, tn_atom_system_limit); /* too deep */
         return;
     }
-    if (!arguments_fit(signal)) {
+    if (!arguments_fit(signal, &arity)) {
         refuse(node, conn, signal, tn_atom_badarg);
         return;
     }
-    struct spawned *spawned = prepare(node, signal, &run_inline);
+    struct spawned *spawned = prepare(node, signal, arity, &run_inline);
     tenon_process *process =
         spawned == NULL ? NULL : start(node, spawned, run_inline, NULL);
     if (process == NULL) {

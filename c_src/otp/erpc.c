@@ -86,6 +86,7 @@ static bool step_into_apply(struct tn_run *run)
 
 void tn_run_resolve(tenon_node *node, struct tn_run *run)
 {
+    size_t arity;
     run->target = (struct tn_target){ 0 };
     for (int i = 0; i < APPLY_DEPTH_MAX && step_into_apply(run); i++) {
     }
@@ -94,11 +95,10 @@ void tn_run_resolve(tenon_node *node, struct tn_run *run)
     }
     if (tenon_term_type(run->module) != TENON_TYPE_ATOM ||
         tenon_term_type(run->name) != TENON_TYPE_ATOM ||
-        !tenon_term_is_proper_list(run->args)) {
+        !tn_list_length(run->args, &arity)) {
         set_target(run, raise_badarg);
         return;
     }
-    size_t arity = tenon_term_count(run->args);
     if (arity > TN_ARGS_MAX) {
         set_target(run, raise_system_limit);
         return;

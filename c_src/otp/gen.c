@@ -11,12 +11,10 @@
 #define SMALL_TUPLE 104
 #define STRING 107
 
-static bool next_views(tenon_term term, tenon_term *out, size_t n)
+static bool take_views(tenon_cursor *at, tenon_term *out, size_t n)
 {
-    tenon_cursor at;
-    tenon_cursor_init(&at, term);
     for (size_t i = 0; i < n; i++) {
-        if (!tenon_cursor_next(&at, &out[i])) {
+        if (!tenon_cursor_next(at, &out[i])) {
             return false;
         }
     }
@@ -25,14 +23,23 @@ static bool next_views(tenon_term term, tenon_term *out, size_t n)
 
 bool tn_tuple_views(tenon_term tuple, tenon_term *out, size_t n)
 {
+    tenon_cursor at;
+    tenon_cursor_init(&at, tuple);
     return tenon_term_type(tuple) == TENON_TYPE_TUPLE &&
-           tenon_term_count(tuple) == n && next_views(tuple, out, n);
+           tenon_term_count(tuple) == n && take_views(&at, out, n);
 }
 
 bool tn_list_views(tenon_term list, tenon_term *out, size_t n)
 {
-    return tenon_term_is_proper_list(list) && tenon_term_count(list) == n &&
-           list.bytes[0] != STRING && next_views(list, out, n);
+    tenon_cursor at;
+    tenon_term more;
+    if (tenon_term_type(list) != TENON_TYPE_LIST || list.bytes[0] == STRING) {
+        return false;
+    }
+    tenon_cursor_init(&at, list);
+    return take_views(&at, out, n) && !tenon_cursor_next(&at, &more) &&
+           tenon_cursor_tail(&at, &more) == TENON_OK &&
+           tenon_term_type(more) == TENON_TYPE_LIST;
 }
 
 /* {from, tag} of a call. */

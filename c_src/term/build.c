@@ -654,9 +654,16 @@ uint8_t *tn_build_room(tenon_builder *builder, size_t len)
 /* ---- whole terms ------------------------------------------------------ */
 
 /* A level takes at least two bytes, so that short terms need no look. */
-static bool fits_depth(const tenon_builder *builder, tenon_term term)
+bool tn_builder_fits(const tenon_builder *builder,
+                     tenon_term term,
+                     uint32_t below)
 {
-    uint32_t room_left = TENON_TERM_MAX_DEPTH - builder->depth;
+    uint32_t depth = builder->depth + below;
+
+    if (depth > TENON_TERM_MAX_DEPTH) {
+        return false;
+    }
+    uint32_t room_left = TENON_TERM_MAX_DEPTH - depth;
 
     return term.len / 2 <= room_left ||
            tn_scan_depth(term.bytes, term.len) <= room_left;
@@ -667,7 +674,7 @@ enum tenon_err tenon_build_term(tenon_builder *builder, tenon_term term)
     if (builder == NULL || term.bytes == NULL) {
         return tn_builder_fail(builder, TENON_E_INVAL);
     }
-    if (!fits_depth(builder, term)) {
+    if (!tn_builder_fits(builder, term, 0)) {
         return tn_builder_fail(builder, TENON_E_TERM_DEEP);
     }
     uint8_t *p = room(builder, term.len);

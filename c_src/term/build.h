@@ -86,8 +86,13 @@ enum tenon_err tn_build_close(tenon_builder *builder,
 const uint8_t *tn_built_at(const tenon_builder *builder,
                            struct tn_unsized container);
 
-/* Room in the builder for a whole scalar of `len` bytes, which the caller
- * writes; NULL when the builder has failed. */
+/* Room in the builder for a whole term of `len` bytes, which the caller writes
+ * and whose nesting fits; NULL when the builder has failed. */
 uint8_t *tn_build_room(tenon_builder *builder, size_t len);
+
+/* Whether a term may be built `below` levels inside of what is open now. */
+bool tn_builder_fits(const tenon_builder *builder,
+                     tenon_term term,
+                     uint32_t below);
 
 #endif

@@ -105,7 +105,12 @@ const uint8_t *tn_skip(const uint8_t *p)
 
     while (left > 0) {
         left--;
-        p = skip_one(p, &left);
+        /* Half of all terms, as keys of maps are. */
+        if (p[0] == TN_SMALL_ATOM_UTF8) {
+            p += 2 + p[1];
+        } else {
+            p = skip_one(p, &left);
+        }
     }
     return p;
 }
@@ -447,17 +452,31 @@ tenon_map_get_binary(tenon_term map, const char *key, tenon_term *value)
     return find(map, is_binary_key, &(struct text){ key, strlen(key) }, value);
 }
 
-bool tenon_term_is_proper_list(tenon_term term)
+bool tn_list_length(tenon_term list, size_t *length)
 {
     tenon_cursor at;
-    tenon_term element;
-    tenon_term tail;
+    size_t count = 0;
 
-    if (tenon_term_type(term) != TENON_TYPE_LIST) {
+    if (tenon_term_type(list) != TENON_TYPE_LIST) {
         return false;
     }
-    tenon_cursor_init(&at, term);
-    while (tenon_cursor_next(&at, &element)) {
+    tenon_cursor_init(&at, list);
+    for (follow_tail(&at); at.left > 0; follow_tail(&at)) {
+        count += at.left;
+        if (at.kind == AT_STRING) {
+            at.left = 0;
+        }
+        for (; at.left > 0; at.left--) {
+            at.at = tn_skip(at.at);
+        }
     }
-    return tenon_cursor_tail(&at, &tail) == TENON_OK && tail.bytes[0] == TN_NIL;
+    *length = count;
+    return at.kind == AT_STRING || at.at[0] == TN_NIL;
+}
+
+bool tenon_term_is_proper_list(tenon_term term)
+{
+    size_t length;
+
+    return tn_list_length(term, &length);
 }

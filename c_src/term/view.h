@@ -17,6 +17,9 @@ const uint8_t *tn_skip(const uint8_t *p);
  * another map. Linear, times the nesting. */
 bool tn_has_map_in_key(const uint8_t *p);
 
+/* True for a proper list; sets the number of its elements. In one walk. */
+bool tn_list_length(tenon_term list, size_t *length);
+
 /* The view of the one term at `p`. */
 tenon_term tn_term_at(const uint8_t *p);
 

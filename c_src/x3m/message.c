@@ -62,6 +62,14 @@ bool tn_is_atom_text(const char *text)
 
 /* ---- reading ---------------------------------------------------------- */
 
+static bool is_name(const struct tn_atom_view *atom,
+                    const struct field_rule *rule)
+{
+    return atom->len == rule->len &&
+           atom->bytes[rule->len - 1] == (uint8_t)rule->text[rule->len - 1] &&
+           memcmp(atom->bytes, rule->text, rule->len) == 0;
+}
+
 /* The field of that name; TN_FIELDS when it is none that C knows. */
 static unsigned field_of_key(tenon_term key)
 {
@@ -71,10 +79,9 @@ static unsigned field_of_key(tenon_term key)
     if (!tn_atom_view(key.bytes, &atom)) {
         return TN_FIELDS;
     }
-    /* The names are ASCII, the same bytes in either encoding of an atom. */
-    while (field < TN_FIELDS &&
-           (atom.len != rules[field].len ||
-            memcmp(atom.bytes, rules[field].text, atom.len) != 0)) {
+    /* The names are ASCII, the same bytes in either encoding of an atom. No two
+     * of them have both the same length and the same last byte. */
+    while (field < TN_FIELDS && !is_name(&atom, &rules[field])) {
         field++;
     }
     return field;
@@ -129,7 +136,6 @@ bad_field(tenon_error *err, const char *what, unsigned field, tenon_term value)
 
 static enum tenon_err take_field(tenon_message *message,
                                  unsigned field,
-                                 tenon_term key,
                                  tenon_term value,
                                  tenon_error *err)
 {
@@ -139,7 +145,6 @@ static enum tenon_err take_field(tenon_message *message,
     if (!has_any_type(value, rules[field].types)) {
         return bad_field(err, "wrong type of field", field, value);
     }
-    message->keys[field] = key;
     message->fields[field] = value;
     return TENON_OK;
 }
@@ -148,15 +153,20 @@ static enum tenon_err take_fields(tenon_message *message, tenon_error *err)
 {
     tenon_cursor at;
     tenon_term key, value;
+    size_t taken = 0;
 
     tenon_cursor_init(&at, message->base);
     while (tenon_cursor_next_pair(&at, &key, &value)) {
         unsigned field = field_of_key(key);
 
-        if (field < TN_FIELDS &&
-            take_field(message, field, key, value, err) < 0) {
+        if (field == TN_FIELDS) {
+            continue;
+        }
+        if (take_field(message, field, value, err) < 0) {
             return TENON_E_BADTERM;
         }
+        message->places[taken++] =
+            (struct tn_field_place){ (enum tn_field)field, value };
     }
     return TENON_OK;
 }
@@ -187,25 +197,25 @@ enum tenon_err tn_message_init(tenon_message *message,
     return TENON_OK;
 }
 
+static bool is_changed(const tenon_message *message, enum tn_field field)
+{
+    return (message->changed & UINT32_C(1) << field) != 0;
+}
+
 void tn_message_rebase(tenon_message *message, tenon_term term)
 {
-    tenon_cursor at;
-    tenon_term key, value;
+    const uint8_t *old = message->base.bytes;
 
-    if (term.bytes == message->base.bytes) {
+    if (term.bytes == old) {
         return;
     }
     message->base = term;
-    tenon_cursor_init(&at, term);
-    while (tenon_cursor_next_pair(&at, &key, &value)) {
-        unsigned field = field_of_key(key);
+    for (unsigned i = 0; i < TN_FIELDS; i++) {
+        struct tn_field_place *place = &message->places[i];
 
-        if (field == TN_FIELDS) {
-            continue;
-        }
-        message->keys[field] = key;
-        if ((message->changed & UINT32_C(1) << field) == 0) {
-            message->fields[field] = value;
+        place->value.bytes = term.bytes + (place->value.bytes - old);
+        if (!is_changed(message, place->field)) {
+            message->fields[place->field] = place->value;
         }
     }
 }
@@ -265,46 +275,67 @@ tenon_message *tn_message_copy(const tenon_message *message)
 
 /* ---- writing ---------------------------------------------------------- */
 
-void tn_message_reserve(const tenon_message *message, tenon_builder *out)
+/* Whether the whole is not nested too deeply where it would be built. */
+static bool fits(const tenon_message *message, const tenon_builder *out)
 {
-    size_t bytes = message->base.len;
-    uint8_t *at;
+    bool fit = tn_builder_fits(out, message->base, 0);
 
-    for (unsigned field = 0; field < TN_FIELDS; field++) {
+    for (unsigned field = 0; fit && field < TN_FIELDS; field++) {
         if (message->values[field] != NULL) {
-            bytes += message->fields[field].len;
+            fit = tn_builder_fits(out, message->fields[field], 1);
         }
     }
-    /* When this fails the builder tries again as it is written to. */
-    (void)(tn_buf_reserve(out->out, bytes, &at) == TENON_OK);
+    return fit;
 }
 
-static void build_unknown(const tenon_message *message, tenon_builder *out)
+static size_t whole_bytes(const tenon_message *message)
 {
-    tenon_cursor at;
-    tenon_term key, value;
+    size_t bytes = message->base.len;
 
-    tenon_cursor_init(&at, message->base);
-    while (tenon_cursor_next_pair(&at, &key, &value)) {
-        if (field_of_key(key) == TN_FIELDS) {
-            tenon_build_term(out, key);
-            tenon_build_term(out, value);
+    for (unsigned i = 0; i < TN_FIELDS; i++) {
+        const struct tn_field_place *place = &message->places[i];
+
+        bytes = bytes - place->value.len + message->fields[place->field].len;
+    }
+    return bytes;
+}
+
+static uint8_t *put(uint8_t *to, const uint8_t *from, const uint8_t *end)
+{
+    size_t len = (size_t)(end - from);
+
+    memcpy(to, from, len);
+    return to + len;
+}
+
+/* The base with the changed values in the place of the old ones. */
+static void put_whole(const tenon_message *message, uint8_t *to)
+{
+    const uint8_t *from = message->base.bytes;
+
+    for (unsigned i = 0; i < TN_FIELDS; i++) {
+        const struct tn_field_place *place = &message->places[i];
+        tenon_term value = message->fields[place->field];
+
+        if (is_changed(message, place->field)) {
+            to = put(to, from, place->value.bytes);
+            to = put(to, value.bytes, value.bytes + value.len);
+            from = place->value.bytes + place->value.len;
         }
     }
+    put(to, from, message->base.bytes + message->base.len);
 }
 
 enum tenon_err tn_message_build(const tenon_message *message,
                                 tenon_builder *out)
 {
-    size_t count = tenon_term_count(message->base);
-
-    tenon_build_map(out, count);
-    for (unsigned field = 0; field < TN_FIELDS; field++) {
-        tenon_build_term(out, message->keys[field]);
-        tenon_build_term(out, message->fields[field]);
+    if (!fits(message, out)) {
+        return tn_builder_fail(out, TENON_E_TERM_DEEP);
     }
-    if (count > TN_FIELDS) {
-        build_unknown(message, out);
+    uint8_t *to = tn_build_room(out, whole_bytes(message));
+
+    if (to != NULL) {
+        put_whole(message, to);
     }
     return tenon_builder_error(out);
 }

@@ -41,13 +41,19 @@ enum tn_field {
 
 #define TN_MESSAGE_MODULE "Elixir.X3m.System.Message"
 
+/* Where a field's value lies in the base. */
+struct tn_field_place {
+    enum tn_field field;
+    tenon_term value;
+};
+
 /* May be embedded; one thread at a time. */
 struct tenon_message {
-    tenon_node *node;               /* borrowed */
-    tenon_term base;                /* the map; borrowed, or lies in own */
-    tenon_value *own;               /* NULL: base is borrowed */
-    tenon_term keys[TN_FIELDS];     /* as they came; in the base */
-    tenon_term fields[TN_FIELDS];   /* the values as they are now */
+    tenon_node *node; /* borrowed */
+    tenon_term base;  /* the map; borrowed, or lies in own */
+    tenon_value *own; /* NULL: base is borrowed */
+    struct tn_field_place places[TN_FIELDS]; /* in the order of the base */
+    tenon_term fields[TN_FIELDS];            /* the values as they are now */
     tenon_value *values[TN_FIELDS]; /* what a changed one lies in; NULL: in the
                                        base, or a constant */
     uint32_t changed;               /* bit n: field n is not the base's */
@@ -90,8 +96,6 @@ void tn_message_set_const(tenon_message *message,
 TENON_CHECK enum tenon_err tn_message_respond(tenon_message *message,
                                               tenon_term response);
 
-/* Makes room in a builder that was just begun, so that it grows once. */
-void tn_message_reserve(const tenon_message *message, tenon_builder *out);
 /* Appends the whole message as it is now. Errors: the builder's. */
 enum tenon_err tn_message_build(const tenon_message *message,
                                 tenon_builder *out);

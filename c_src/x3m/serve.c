@@ -56,7 +56,6 @@ enum tenon_err tn_serve_send(const tenon_message *message, tenon_term from)
     tenon_term term;
 
     tn_builder_init(&builder, TENON_TERM_MAX_BYTES);
-    tn_message_reserve(message, &builder);
     tn_message_build(message, &builder);
     enum tenon_err rc = tenon_builder_term(&builder, &term);
 
