@@ -5,12 +5,12 @@
 #include <stdlib.h>
 #include <string.h>
 
-#include "base/condition.h"
 #include "base/error.h"
 #include "node/atoms.h"
 #include "node/node.h"
 #include "node/text.h"
 #include "term/build.h"
+#include "term/view.h"
 
 static const tenon_term no_term = { NULL, 0 };
 
@@ -535,14 +535,34 @@ enum tenon_err tn_request_io(tenon_node *node,
 struct spawn_terms {
     tenon_value *ref;
     tenon_value *mfa;
-    tenon_value *opts;
 };
+
+/* Options: [monitor], []. */
+static const uint8_t monitored[] = { 108, 0,   0,   0,   1,   119, 7,  'm',
+                                     'o', 'n', 'i', 't', 'o', 'r', 106 };
+static const uint8_t unwatched[] = { 106 };
 
 static void spawn_terms_free(struct spawn_terms *terms)
 {
     tenon_value_free(terms->ref);
     tenon_value_free(terms->mfa);
-    tenon_value_free(terms->opts);
+}
+
+static tenon_value *new_mfa(const char *module, const char *name, size_t arity)
+{
+    struct tenon_builder mfa;
+    tenon_term term;
+    tenon_value *value = NULL;
+    tn_builder_init(&mfa, TENON_TERM_MAX_BYTES);
+    tenon_build_tuple(&mfa, 3);
+    tenon_build_atom(&mfa, module);
+    tenon_build_atom(&mfa, name);
+    tenon_build_uint(&mfa, arity);
+    if (tenon_builder_term(&mfa, &term) == TENON_OK) {
+        value = tenon_value_new(term);
+    }
+    tn_builder_fini(&mfa);
+    return value;
 }
 
 /* False: out of memory, and nothing is left to free. */
@@ -550,14 +570,11 @@ static bool spawn_terms_make(struct spawn_terms *terms,
                              tenon_node *node,
                              const char *module,
                              const char *name,
-                             tenon_term args,
-                             const char *opts)
+                             size_t arity)
 {
     terms->ref = new_ref(node);
-    terms->mfa = tenon_value_format("{~a, ~a, ~u}", module, name,
-                                    (uint64_t)tenon_term_count(args));
-    terms->opts = tenon_value_format(opts);
-    if (terms->ref != NULL && terms->mfa != NULL && terms->opts != NULL) {
+    terms->mfa = new_mfa(module, name, arity);
+    if (terms->ref != NULL && terms->mfa != NULL) {
         return true;
     }
     spawn_terms_free(terms);
@@ -566,6 +583,7 @@ static bool spawn_terms_make(struct spawn_terms *terms,
 
 static struct tn_signal spawn_signal(const tenon_node *node,
                                      const struct spawn_terms *terms,
+                                     tenon_term opts,
                                      tenon_term args)
 {
     return (struct tn_signal){
@@ -574,7 +592,7 @@ static struct tn_signal spawn_signal(const tenon_node *node,
         .ref = tenon_value_term(terms->ref),
         .group_leader = node->group_leader->pid,
         .mfa = tenon_value_term(terms->mfa),
-        .opts = tenon_value_term(terms->opts),
+        .opts = opts,
         .payload = args,
     };
 }
@@ -615,14 +633,15 @@ enum tenon_err tn_request_spawn(tenon_node *node,
     struct spawn_terms terms;
     struct tn_request *request = NULL;
     enum tenon_err rc = TENON_E_NOMEM;
-    if (!tenon_term_is_proper_list(args)) {
+    size_t arity;
+    if (!tn_list_length(args, &arity)) {
         rc = TENON_E_INVAL;
-    } else if (spawn_terms_make(&terms, node, module, name, args,
-                                "[:monitor]")) {
+    } else if (spawn_terms_make(&terms, node, module, name, arity)) {
         request = request_new(node, tenon_value_term(terms.ref), fn, user);
         if (request != NULL) {
             bool wake = false;
-            struct tn_signal signal = spawn_signal(node, &terms, args);
+            const tenon_term opts = { monitored, sizeof monitored };
+            struct tn_signal signal = spawn_signal(node, &terms, opts, args);
             tn_lock(node);
             rc = spawn_locked(request, on, &signal, timeout_ms, &wake);
             tn_leave(node, wake);
@@ -644,11 +663,13 @@ enum tenon_err tn_spawn_cast(tenon_node *node,
 {
     struct spawn_terms terms;
     enum tenon_err rc = TENON_E_NOMEM;
-    if (!tenon_term_is_proper_list(args)) {
+    size_t arity;
+    if (!tn_list_length(args, &arity)) {
         rc = TENON_E_INVAL;
-    } else if (spawn_terms_make(&terms, node, module, name, args, "[]")) {
+    } else if (spawn_terms_make(&terms, node, module, name, arity)) {
         bool wake = false;
-        struct tn_signal signal = spawn_signal(node, &terms, args);
+        const tenon_term opts = { unwatched, sizeof unwatched };
+        struct tn_signal signal = spawn_signal(node, &terms, opts, args);
         tn_lock(node);
         struct tn_peer *peer = tn_peer_get_locked(node, on, strlen(on), &wake);
         rc = peer == NULL ? (node->stopping ? TENON_E_STOPPED : TENON_E_INVAL)
@@ -669,8 +690,8 @@ tn_wait_init(struct tn_wait *wait, tenon_node *node, tenon_error *err)
         return tn_error(err, TENON_E_NOT_ALLOWED,
                         "could not wait for an answer on the loop thread");
     }
-    if (!tn_condition_init(&wait->ended_cond)) {
-        return tn_error(err, TENON_E_SYSTEM, "could not make a condition");
+    if (uv_sem_init(&wait->ended, 0) != 0) {
+        return tn_error(err, TENON_E_SYSTEM, "could not make a semaphore");
     }
     return TENON_OK;
 }
@@ -678,29 +699,21 @@ tn_wait_init(struct tn_wait *wait, tenon_node *node, tenon_error *err)
 void tn_wait_fini(struct tn_wait *wait)
 {
     tenon_value_free(wait->value);
-    pthread_cond_destroy(&wait->ended_cond);
+    uv_sem_destroy(&wait->ended);
 }
 
 void tn_wait_end(void *user, enum tn_request_end end, tenon_term term)
 {
     struct tn_wait *wait = user;
-    tenon_value *value = term.bytes == NULL ? NULL : tenon_value_new(term);
-    tn_lock(wait->node);
     wait->end = end;
-    wait->value = value;
-    wait->ended = true;
-    pthread_cond_signal(&wait->ended_cond);
-    tn_unlock(wait->node);
+    wait->value = term.bytes == NULL ? NULL : tenon_value_new(term);
+    uv_sem_post(&wait->ended);
 }
 
 void tn_wait_for(struct tn_wait *wait)
 {
     tenon_node *node = wait->node;
     tn_workers_block(&node->workers);
-    tn_lock(node);
-    while (!wait->ended) {
-        tn_condition_wait(&wait->ended_cond, &node->lock, NULL);
-    }
-    tn_unlock(node);
+    uv_sem_wait(&wait->ended);
     tn_workers_unblock(&node->workers);
 }

@@ -8,6 +8,7 @@
 #include <stdint.h>
 
 #include <tenon/rpc.h>
+#include <uv.h>
 
 #include "base/hash.h"
 #include "node/link.h"
@@ -129,8 +130,9 @@ void tn_requests_stop(tenon_node *node);
 /* A blocking wait for the end of one request, on the waiter's stack. */
 struct tn_wait {
     tenon_node *node;
-    pthread_cond_t ended_cond; /* with the node's lock */
-    bool ended;
+    /* Posted when what follows is set. No condition with the node's lock: all
+     * that are woken at a time would run into it. */
+    uv_sem_t ended;
     enum tn_request_end end;
     tenon_value *value; /* a copy of the term; NULL where none */
 };

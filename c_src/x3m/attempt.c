@@ -271,12 +271,14 @@ static void on_request_end(void *user, enum tn_request_end end, tenon_term term)
 
 /* ---- the reply -------------------------------------------------------- */
 
-static bool is_reply(const struct tn_attempt *attempt, tenon_term term)
+/* message: set when it is; borrows the term. */
+static bool is_reply(const struct tn_attempt *attempt,
+                     tenon_term term,
+                     tenon_message *message)
 {
-    tenon_message message;
     bool is =
-        tn_message_init(&message, attempt->x3m->node, term, NULL) == TENON_OK &&
-        tenon_term_equal(tn_message_field(&message, TN_FIELD_ID),
+        tn_message_init(message, attempt->x3m->node, term, NULL) == TENON_OK &&
+        tenon_term_equal(tn_message_field(message, TN_FIELD_ID),
                          tenon_value_term(attempt->id));
 
     if (!is) {
@@ -290,13 +292,13 @@ static bool is_reply(const struct tn_attempt *attempt, tenon_term term)
 static void on_relay_message(tenon_process *self, void *state, tenon_term term)
 {
     struct tn_attempt *attempt = state;
+    tenon_message message;
 
     (void)self;
-    if (!is_reply(attempt, term)) {
+    if (!is_reply(attempt, term, &message)) {
         return;
     }
-    tenon_message *reply =
-        tenon_message_from_term(attempt->x3m->node, term, NULL);
+    tenon_message *reply = tn_message_copy(&message);
 
     if (reply == NULL) {
         finish(attempt, TN_ATTEMPT_NOMEM);

@@ -269,8 +269,24 @@ void tenon_message_free(tenon_message *message)
 
 tenon_message *tn_message_copy(const tenon_message *message)
 {
-    return tenon_message_from_term(message->node, tenon_message_term(message),
-                                   NULL);
+    if (message->changed != 0) {
+        return tenon_message_from_term(message->node,
+                                       tenon_message_term(message), NULL);
+    }
+    tenon_value *own = tenon_value_new(message->base);
+    tenon_message *copy = malloc(sizeof *copy);
+
+    if (own == NULL || copy == NULL) {
+        tenon_value_free(own);
+        free(copy);
+        return NULL;
+    }
+    /* The same fields at the same places, of other bytes. */
+    *copy = *message;
+    copy->own = own;
+    copy->whole = NULL;
+    tn_message_rebase(copy, tenon_value_term(own));
+    return copy;
 }
 
 /* ---- writing ---------------------------------------------------------- */
