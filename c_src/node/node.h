@@ -130,6 +130,15 @@ static inline void tn_unlock(tenon_node *node)
     pthread_mutex_unlock(&node->lock);
 }
 
+/* Threads: any, without the lock. */
+static inline bool tn_is_stopping(tenon_node *node)
+{
+    tn_lock(node);
+    bool stopping = node->stopping;
+    tn_unlock(node);
+    return stopping;
+}
+
 static inline bool tn_on_loop(const tenon_node *node)
 {
     return node->loop_started &&

@@ -34,14 +34,6 @@ enum tenon_err tn_own_start(tenon_node *node,
     return TENON_OK;
 }
 
-static bool is_stopping(tenon_node *node)
-{
-    tn_lock(node);
-    bool stopping = node->stopping;
-    tn_unlock(node);
-    return stopping;
-}
-
 void tn_own_restart(tenon_process *ended,
                     tenon_term reason,
                     const char *name,
@@ -50,13 +42,13 @@ void tn_own_restart(tenon_process *ended,
     tenon_node *node = tenon_process_node(ended);
     tenon_error err = { 0 };
     char text[200];
-    if (is_stopping(node)) {
+    if (tn_is_stopping(node)) {
         return;
     }
     tenon_term_print(reason, text, sizeof text);
     tn_log(&node->log, TN_WARN, "own_process_restarted", "name", name, "reason",
            text, NULL);
-    if (start(node, &err) < 0 && !is_stopping(node)) {
+    if (start(node, &err) < 0 && !tn_is_stopping(node)) {
         tn_log(&node->log, TN_ERROR, "own_process_lost", "name", name, "why",
                err.text, NULL);
     }

@@ -587,6 +587,10 @@ static void child_ended(tenon_process *self,
                         tenon_term reason)
 {
     bool orderly = is_orderly(reason);
+    if (tn_is_stopping(tenon_process_node(self))) {
+        lay_down(sup, child); /* all end, in no order */
+        return;
+    }
     if (child->restart == TENON_PERMANENT || !orderly) {
         log_child(self, "child_terminated", child, reason);
     }

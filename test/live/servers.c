@@ -334,6 +334,30 @@ static void start_supervisor_link(tenon_call *call, void *user)
     }
 }
 
+/* stop(pid, reason): as GenServer.stop(pid, reason, 5_000) */
+static void stop(tenon_call *call, void *user)
+{
+    tenon_pid pid;
+
+    (void)user;
+    if (tenon_term_pid(tenon_call_arg(call, 0), &pid) != TENON_OK) {
+        tenon_raise(call, ":badarg");
+        return;
+    }
+    switch (tenon_server_stop(tenon_call_node(call),
+                              &(tenon_dest){ .pid = &pid },
+                              tenon_call_arg(call, 1), 5000, NULL)) {
+    case TENON_OK:
+        tenon_reply(call, ":ok");
+        break;
+    case TENON_E_NOPROC:
+        tenon_exit(call, "{:noproc, :stop}");
+        break;
+    default:
+        tenon_exit(call, "{:failed, :stop}");
+    }
+}
+
 /* refuse(reason): a start function that fails */
 static void refuse(tenon_call *call, void *user)
 {
@@ -358,6 +382,7 @@ static const struct {
     { "double", 1, twice },
     { "start_supervisor", 3, start_supervisor },
     { "start_supervisor_link", 3, start_supervisor_link },
+    { "stop", 2, stop },
     { "refuse", 1, refuse },
     { "ignore", 0, ignore },
 };

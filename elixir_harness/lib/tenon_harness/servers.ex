@@ -20,6 +20,7 @@ defmodule :servers do
     end)
   end
 
+  def stop(pid, reason), do: GenServer.stop(pid, reason, 5_000)
   def refuse(reason), do: {:error, reason}
   def ignore, do: :ignore
 end

@@ -137,6 +137,17 @@ defmodule TenonHarness.ServersTest do
       assert {:noproc, {GenServer, :stop, _}} = catch_exit(GenServer.stop(server, :normal, 5_000))
     end
 
+    test "is stopped here from there", %{name: name} do
+      for reason <- [:normal, {:shutdown, 1}] do
+        {:ok, here} = GenServer.start(TenonHarness.Counter, {nil, 0})
+        ref = Process.monitor(here)
+        assert :rpc.call(name, :servers, :stop, [here, reason]) == :ok
+        assert_receive {:DOWN, ^ref, :process, ^here, ^reason}
+
+        assert {:badrpc, {:EXIT, {:noproc, _}}} = :rpc.call(name, :servers, :stop, [here, reason])
+      end
+    end
+
     test "calls and casts to servers of many nodes at once", %{name: name} do
       {:ok, _} = :rpc.call(name, :servers, :start, [:many, 1])
       {:ok, here} = GenServer.start(TenonHarness.Counter, {nil, 2}, name: :many)

@@ -285,6 +285,29 @@ static void a_suspended_server_lets_all_but_sys_wait(void **state)
     assert_sys(f, ":get_state", "{:ok, 9}");
 }
 
+/* What is taken out of a mailbox while a server is suspended may be what its
+ * search for system messages has come to. */
+static void a_message_can_be_withdrawn_while_a_server_is_suspended(void **state)
+{
+    struct fixture *f = *state;
+    struct me other = me_new(f->node);
+    tenon_process *server = tenon_whereis(f->node, "counter");
+    tenon_ref ref;
+    OK(tenon_monitor(server, &(tenon_dest){ .pid = &other.pid }, &ref));
+    assert_sys(f, ":suspend", ":ok");
+    cast(f, "{:add, 1}");
+    me_free(&other); /* its :DOWN is the last that waits */
+    assert_sys(f, ":get_state", "{:ok, 3}");
+    tenon_demonitor(server, &ref);
+    assert_sys(f, ":get_state", "{:ok, 3}");
+    cast(f, "{:add, 2}");
+    assert_sys(f, ":resume", ":ok");
+    assert_next(&f->me, "{:cast, {:add, 1}}");
+    assert_next(&f->me, "{:cast, {:add, 2}}");
+    assert_no_message(&f->me);
+    tenon_process_release(server);
+}
+
 static void a_suspended_server_can_be_ended(void **state)
 {
     struct fixture *f = *state;
@@ -529,6 +552,7 @@ int main(void)
         TEST(without_callbacks_a_state_is_opaque),
         TEST(get_status_has_the_shape_of_a_gen_server),
         TEST(a_suspended_server_lets_all_but_sys_wait),
+        TEST(a_message_can_be_withdrawn_while_a_server_is_suspended),
         TEST(a_suspended_server_can_be_ended),
         TEST(what_is_logged_can_be_had),
         TEST(statistics_are_counted),
