@@ -166,7 +166,9 @@ TENON_API TENON_CHECK tenon_router *tenon_router_new(tenon_node *node,
  * with, for the router of the same module there, and does not authorize again;
  * the reply goes from there straight to the caller. A node that cannot be
  * reached, is lost or fails the call gives the caller {:error, {:badrpc,
- * reason}}. What is no atom fails the call. Called as the handler is.
+ * reason}}; until the call has ended there it counts among
+ * TENON_PENDING_CALLS_MAX. What is no atom fails the call. Called as the
+ * handler is.
  * Source: X3m.System.Router.choose_node/1. */
 typedef void (*tenon_choose_node_fn)(const tenon_message *message,
                                      tenon_builder *node,

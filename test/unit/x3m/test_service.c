@@ -663,6 +663,32 @@ static void effects_of_a_call_without_an_answer_are_rolled_back(void **state)
     me_free(&me);
 }
 
+static void effects_of_a_kept_call_are_settled_when_it_is_answered(void **state)
+{
+    struct me me = me_new(*state);
+    unsigned n = box.count, before = settled.count;
+
+    assert_call(
+        &me, "effects",
+        with(message_for(&me, "effects", no_term), "raw_request", ":keep"),
+        TENON_OK, ":ok");
+    tenon_call *kept = take_from_box(n);
+
+    OK(tenon_message_ok(tenon_call_message(kept), "7"));
+    assert_int_equal(settled.count, before);
+    OK(tenon_reply_message(kept));
+    assert_int_equal(settled.count, before + 1);
+    assert_string_equal(settled.hook, "commit");
+    assert_string_equal(settled.response, "{:ok, 7}");
+    tenon_call_release(kept);
+    assert_int_equal(settled.count, before + 1);
+    tenon_message *reply = next_reply(&me);
+
+    assert_field(reply, "response", "{:ok, 7}");
+    tenon_message_free(reply);
+    me_free(&me);
+}
+
 /* ---- choosing the node ------------------------------------------------ */
 
 static tenon_value *forwarded(struct me *me, const char *to)
@@ -1193,6 +1219,8 @@ int main(void)
         cmocka_unit_test(a_bad_message_fails_its_call_and_nothing_else),
         cmocka_unit_test(effects_are_committed_or_rolled_back_before_the_reply),
         cmocka_unit_test(effects_of_a_call_without_an_answer_are_rolled_back),
+        cmocka_unit_test(
+            effects_of_a_kept_call_are_settled_when_it_is_answered),
         cmocka_unit_test(a_call_is_served_here_when_this_node_is_chosen),
         cmocka_unit_test(
             a_forward_to_a_node_that_is_gone_is_told_to_the_caller),
