@@ -254,8 +254,9 @@ TENON_API enum tenon_err tenon_registered_services(
     tenon_router *router, enum tenon_visibility visibility, tenon_builder *out);
 
 /* Announces the router's services to all nodes, now and to each that comes.
- * May be called again after services were added: these are announced at once. Errors: INVAL, NOMEM,
- * EXISTS (a service of that name is registered by another router), LIMIT.
+ * May be called again after services were added: these are announced at once.
+ * Errors: INVAL, NOMEM, EXISTS (a service of that name is registered by another
+ * router), LIMIT.
  * Threads: any. Blocks: no. Source: Router.register_services/0. */
 TENON_API enum tenon_err tenon_register_services(tenon_router *router);
 
