@@ -1,27 +1,26 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* The embedded store: alarms in one SQLite file, behind the callbacks of
- * tenon_scheduler_config. Each change is one transaction that is on the disk
- * when the call returns. Knows no node and no timer. */
+/* The embedded store: alarms in one SQLite file (alarm_file.h), behind the
+ * callbacks of tenon_scheduler_config. What is changed is on the disk when the
+ * call returns. */
 #ifndef TN_X3M_ALARM_STORE_H
 #define TN_X3M_ALARM_STORE_H
 
 #include <tenon/scheduler.h>
 
-#include "base/log.h"
-
 struct tn_alarm_store;
 
 /* Opens the file, or makes it.
  *
+ * node       borrowed until the close; its log is told what goes wrong with
+ *            no caller to tell.
  * path       borrowed.
- * log        borrowed until the close: what goes wrong with no caller to tell.
  * responded  decides about a delivery, with `state`; called by
  *            tn_alarm_store_responded.
  * NULL: SYSTEM, EXISTS (in use), NOMEM; err says why. owned:
  * tn_alarm_store_close. */
 TENON_CHECK struct tn_alarm_store *
-tn_alarm_store_open(const char *path,
-                    const struct tn_log *log,
+tn_alarm_store_open(tenon_node *node,
+                    const char *path,
                     tenon_service_responded_fn responded,
                     void *state,
                     tenon_error *err);

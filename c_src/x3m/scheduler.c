@@ -63,7 +63,7 @@ static enum tenon_err open_store(tenon_scheduler *scheduler,
 {
     tenon_error why = { .code = TENON_E_NOMEM };
 
-    scheduler->store = tn_alarm_store_open(config->file, &scheduler->node->log,
+    scheduler->store = tn_alarm_store_open(scheduler->node, config->file,
                                            config->service_responded == NULL
                                                ? tn_alarm_responded
                                                : config->service_responded,

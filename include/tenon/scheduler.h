@@ -161,8 +161,9 @@ TENON_API tenon_scheduler *tenon_scheduler_get(tenon_node *node,
 
 /* Schedules a message: it is dispatched in that many milliseconds, or at that
  * time, at once when it is past. An alarm with the same message id gives way
- * to it. A delay runs on whatever happens to the wall clock; a time follows
- * the wall clock when that is set, and so does a delay after a restart.
+ * to it. A time follows the wall clock when that is set; a delay does not mind
+ * it, unless it was loaded again: after a restart, or because it ends later
+ * than alarms are in memory.
  *
  * message       borrowed.
  * aggregate_id  borrowed, UTF-8, may be NULL; kept with the alarm.

@@ -123,12 +123,11 @@ static void list(const char *file)
 /* round: whose alarms it schedules; NULL: it only delivers. */
 static int live(const char *file, const char *round)
 {
-    static const struct tn_log to_stderr = { .min = TN_WARN };
     tenon_error err = { 0 };
     tenon_node *node = own_node_start();
     tenon_router *router = tenon_router_new(node, "Elixir.Notes.Router");
     struct tn_alarm_store *store =
-        tn_alarm_store_open(file, &to_stderr, decide, NULL, &err);
+        tn_alarm_store_open(node, file, decide, NULL, &err);
 
     if (store == NULL) {
         fprintf(stderr, "%s\n", err.text);
