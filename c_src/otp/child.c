@@ -17,7 +17,7 @@ static const char *const restart_words[] = {
 
 /* What a specification says, before it is checked; null views: not given. */
 struct spec {
-    tenon_term id, start, restart, shutdown, type, modules;
+    tenon_term id, start, restart, shutdown, type, modules, significant;
 };
 
 static const tenon_term none = { NULL, 0 };
@@ -79,6 +79,22 @@ read_shutdown(tenon_term term, bool is_supervisor, uint32_t *shutdown_ms)
     return true;
 }
 
+/* No supervisor here ends because a significant child does. */
+static tenon_value *check_significant(tenon_term term)
+{
+    if (tenon_term_is_atom(term, "true")) {
+        return tenon_value_format(
+            "{:bad_combination, [auto_shutdown: :never, significant: true]}");
+    }
+    return wrong("invalid_significant", term);
+}
+
+static bool is_plain(tenon_term significant)
+{
+    return significant.bytes == NULL ||
+           tenon_term_is_atom(significant, "false");
+}
+
 static bool are_modules(tenon_term term)
 {
     return term.bytes == NULL || tenon_term_is_atom(term, "dynamic") ||
@@ -95,6 +111,8 @@ check(const struct spec *spec, struct tn_child *child, tenon_value **problem)
         *problem = wrong("invalid_mfa", spec->start);
     } else if (!read_restart(spec->restart, &child->restart)) {
         *problem = wrong("invalid_restart_type", spec->restart);
+    } else if (!is_plain(spec->significant)) {
+        *problem = check_significant(spec->significant);
     } else if (!read_type(spec->type, &child->is_supervisor)) {
         *problem = wrong("invalid_child_type", spec->type);
     } else if (!read_shutdown(spec->shutdown, child->is_supervisor,
@@ -151,12 +169,14 @@ struct tn_child *tn_child_read(tenon_term term, tenon_value **problem)
     tenon_term part[6];
     struct spec spec;
     if (tn_tuple_views(term, part, 6)) {
-        spec = (struct spec){ part[0], part[1], part[2],
-                              part[3], part[4], part[5] };
+        spec = (struct spec){ part[0], part[1], part[2], part[3],
+                              part[4], part[5], none };
     } else if (tenon_term_type(term) == TENON_TYPE_MAP) {
-        spec = (struct spec){ field(term, "id"),      field(term, "start"),
-                              field(term, "restart"), field(term, "shutdown"),
-                              field(term, "type"),    field(term, "modules") };
+        spec =
+            (struct spec){ field(term, "id"),         field(term, "start"),
+                           field(term, "restart"),    field(term, "shutdown"),
+                           field(term, "type"),       field(term, "modules"),
+                           field(term, "significant") };
         if (spec.id.bytes == NULL) {
             *problem = tenon_value_format(":missing_id");
             return NULL;
@@ -175,7 +195,9 @@ struct tn_child *tn_child_read_dynamic(tenon_term term, tenon_value **problem)
         *problem = wrong("invalid_child_spec", term);
         return NULL;
     }
-    struct spec spec = { none, part[0], part[1], part[2], part[3], part[4] };
+    struct spec spec = {
+        none, part[0], part[1], part[2], part[3], part[4], none
+    };
     return child_of(&spec, problem);
 }
 

@@ -184,7 +184,8 @@ typedef struct tenon_server_config {
 
     /* The process that the server is linked to before the start returns (as
      * start_link does): when it ends the server ends with its reason, also one
-     * that traps exits. A parent that is gone ends it with :noproc, one that
+     * that traps exits. (One that does not outlives a parent that ends with
+     * :normal.) A parent that is gone ends it with :noproc, one that
      * cannot be linked with :killed. NULL: none. borrowed until the start
      * returns. */
     const tenon_pid *parent;
@@ -221,8 +222,8 @@ tenon_server_start(tenon_node *node, const tenon_server_config *config)
 TENON_API enum tenon_err
 tenon_server_continue(tenon_process *self, const char *pattern, ...);
 /* When no message comes for that long after this callback, on_info is given
- * :timeout; the next message, whatever it is, ends that. Errors: INVAL, as
- * above. Source: the timeout in return values of gen_server. */
+ * :timeout; the next message, whatever it is, ends that (what sys asks begins
+ * it anew). Errors: INVAL, as above. Source: the timeout in return values of gen_server. */
 TENON_API enum tenon_err tenon_server_timeout(tenon_process *self, uint32_t ms);
 
 /* Appends {pid, tag} of a server's call, with which any process of any node

@@ -358,6 +358,36 @@ static void stop(tenon_call *call, void *user)
     }
 }
 
+/* mailbox(pid): tells it {:mailbox, pid} and returns what that gets, one
+ * message, or :ended. It traps exits. */
+static void mailbox(tenon_call *call, void *user)
+{
+    tenon_node *node = tenon_call_node(call);
+    tenon_process *box = tenon_mailbox_new(node, NULL, NULL);
+    tenon_value *message = NULL;
+    tenon_pid to, pid;
+
+    (void)user;
+    if (box == NULL ||
+        tenon_term_pid(tenon_call_arg(call, 0), &to) != TENON_OK) {
+        tenon_process_release(box);
+        tenon_raise(call, ":badarg");
+        return;
+    }
+    tenon_process_trap_exit(box, true);
+    tenon_process_pid(box, &pid);
+    tenon_send_format(node, &(tenon_dest){ .pid = &to }, "{:mailbox, ~p}",
+                      &pid);
+    if (tenon_receive(box, 10000, &message) == TENON_OK) {
+        tenon_reply_term(call, tenon_value_term(message));
+    } else {
+        tenon_reply(call, ":ended");
+    }
+    tenon_value_free(message);
+    tenon_process_exit(box, ":normal");
+    tenon_process_release(box);
+}
+
 /* refuse(reason): a start function that fails */
 static void refuse(tenon_call *call, void *user)
 {
@@ -383,6 +413,7 @@ static const struct {
     { "start_supervisor", 3, start_supervisor },
     { "start_supervisor_link", 3, start_supervisor_link },
     { "stop", 2, stop },
+    { "mailbox", 1, mailbox },
     { "refuse", 1, refuse },
     { "ignore", 0, ignore },
 };

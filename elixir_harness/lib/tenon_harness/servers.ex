@@ -21,6 +21,21 @@ defmodule :servers do
   end
 
   def stop(pid, reason), do: GenServer.stop(pid, reason, 5_000)
+
+  def mailbox(pid) do
+    {box, ref} =
+      spawn_monitor(fn ->
+        Process.flag(:trap_exit, true)
+        send(pid, {:mailbox, self()})
+        receive do: (message -> exit({:message, message}))
+      end)
+
+    receive do
+      {:DOWN, ^ref, :process, ^box, {:message, message}} -> message
+      {:DOWN, ^ref, :process, ^box, _reason} -> :ended
+    end
+  end
+
   def refuse(reason), do: {:error, reason}
   def ignore, do: :ignore
 end

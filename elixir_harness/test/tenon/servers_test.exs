@@ -260,6 +260,23 @@ defmodule TenonHarness.ServersTest do
       assert_receive {:DOWN, ^ref, :process, ^pid, :killed}
     end
 
+    test "is a message to a mailbox that traps exits, but for kill", %{name: name} do
+      me = self()
+
+      for reason <- [:normal, :shutdown, {:any, "term"}] do
+        {task, box} = start_mailbox(name)
+        Process.exit(box, reason)
+        assert Task.await(task) == {:EXIT, me, reason}
+      end
+
+      {task, box} = start_mailbox(name)
+      pid = spawn(fn -> Process.link(box) && exit(:linked) end)
+      assert Task.await(task) == {:EXIT, pid, :linked}
+      {task, box} = start_mailbox(name)
+      Process.exit(box, :kill)
+      assert Task.await(task) == :ended
+    end
+
     test "ends one that sends normal to itself", %{server: server} do
       ref = Process.monitor(server)
       GenServer.cast(server, {:exit, server, :normal})
@@ -327,6 +344,13 @@ defmodule TenonHarness.ServersTest do
       assert_receive {:DOWN, ^parent_ref, :process, ^parent, {:shutdown, :parent}}
       assert_receive {:DOWN, ^ref, :process, ^server, {:shutdown, :parent}}
     end
+  end
+
+  defp start_mailbox(name) do
+    me = self()
+    task = Task.async(fn -> :rpc.call(name, :servers, :mailbox, [me]) end)
+    assert_receive {:mailbox, box}
+    {task, box}
   end
 
   defp assert_monitors(pid, expected) do

@@ -416,6 +416,11 @@ static void a_bad_specification_is_refused_as_supervisor_does(void **state)
                   "{:error, {:invalid_shutdown, -1}}");
     assert_answer(f, SPEC("1", ", type: :boss"),
                   "{:error, {:invalid_child_type, :boss}}");
+    assert_answer(f, SPEC("1", ", significant: true"),
+                  "{:error, {:bad_combination, [auto_shutdown: :never, "
+                  "significant: true]}}");
+    assert_answer(f, SPEC("1", ", significant: 1"),
+                  "{:error, {:invalid_significant, 1}}");
     assert_answer(f, SPEC("1", ", modules: 3"),
                   "{:error, {:invalid_modules, 3}}");
     assert_answer(f, "{:start_child, 1}", "{:error, {:invalid_child_spec, 1}}");
