@@ -62,11 +62,13 @@ static void free_text(char **text)
 static enum tenon_err
 keep_text(char **field, const char *bytes, size_t len, tenon_error *err)
 {
-    char *copy = strndup(bytes, len);
+    char *copy = malloc(len + 1);
 
     if (copy == NULL) {
         return tn_error(err, TENON_E_NOMEM, "TLS options: out of memory");
     }
+    memcpy(copy, bytes, len);
+    copy[len] = '\0';
     free_text(field);
     *field = copy;
     return TENON_OK;

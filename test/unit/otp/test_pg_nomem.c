@@ -55,8 +55,8 @@ static const struct tn_pg_ops ops = {
 static const char *const texts[] = {
     "#PID<c@h.1.0>",
     "{:discover, #PID<b@h.9.0>}",
-    "{:\"$gen_cast\", {:sync, #PID<b@h.9.0>, [a: [#PID<b@h.1.0>, "
-    "#PID<b@h.1.0>], b: [#PID<b@h.2.0>]]}}",
+    ("{:\"$gen_cast\", {:sync, #PID<b@h.9.0>, [a: [#PID<b@h.1.0>, "
+     "#PID<b@h.1.0>], b: [#PID<b@h.2.0>]]}}"),
     "{:join, #PID<b@h.9.0>, %{g: [1]}, [#PID<b@h.1.0>]}",
     "{:leave, #PID<b@h.9.0>, #PID<b@h.1.0>, [:a, %{g: [1]}]}",
     ":own",
