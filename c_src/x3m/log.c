@@ -23,6 +23,9 @@
 /* Room for a key, and for a metadata's value as inspect prints it. */
 #define KEY_BYTES 64
 #define VALUE_BYTES TENON_LOG_VALUE_MAX_BYTES
+/* A metadata's value of more bytes is not printed: the whole of it would be
+ * looked at, for a few characters. */
+#define VALUE_TERM_MAX_BYTES 16384u
 
 /* One line, put together before it is known where it goes. */
 struct log_line {
@@ -75,7 +78,11 @@ static void add_metadata(struct log_line *line, tenon_term pair)
     size_t n = line->metadata_count++;
 
     copy_key(line->metadata[n].key, name.text);
-    tenon_term_print(value, line->metadata[n].value, VALUE_BYTES);
+    if (value.len > VALUE_TERM_MAX_BYTES) {
+        snprintf(line->metadata[n].value, VALUE_BYTES, "...");
+    } else {
+        tenon_term_print(value, line->metadata[n].value, VALUE_BYTES);
+    }
 }
 
 static void read_metadata(struct log_line *line)

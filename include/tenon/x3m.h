@@ -285,7 +285,8 @@ TENON_API enum tenon_err tenon_router_ensure_local_logging(tenon_router *router,
 /* Most pairs of a line of its own, and of its message's logger_metadata; those
  * above are left out. */
 #define TENON_LOG_PAIRS_MAX 16
-/* A value of the metadata is cut to this, with its NUL. */
+/* A value of the metadata is cut to this, with its NUL; one whose term has more
+ * than 16 KiB is shown as "...". */
 #define TENON_LOG_VALUE_MAX_BYTES 256
 
 /* Writes a log line of a handler, with the logger_metadata of its message, the

@@ -560,6 +560,27 @@ static void a_line_goes_to_the_callers_group_leader(void **state)
     me_free(&me);
 }
 
+static void long_metadata_is_cut(void **state)
+{
+    struct me me = me_new(*state), leader = me_new(*state);
+    static char text[20000], expected[400];
+    memset(text, 'x', sizeof text);
+    tenon_value *metadata =
+        tenon_value_format("[big: ~b, long: ~b]", (const void *)text,
+                           sizeof text, (const void *)text, (size_t)1000);
+    call_log(&me, &leader.pid, tenon_value_term(metadata));
+    drop_answers(&me);
+    snprintf(expected, sizeof expected, "meta.big=... meta.long=\"\\\"%.*s\"",
+             TENON_LOG_VALUE_MAX_BYTES - 2, text);
+    pthread_mutex_lock(&logged.lock);
+    bool found = strstr(logged.line, expected) != NULL;
+    pthread_mutex_unlock(&logged.lock);
+    assert_true(found);
+    tenon_value_free(metadata);
+    me_free(&leader);
+    me_free(&me);
+}
+
 static void a_line_for_a_caller_of_this_node_stays_here(void **state)
 {
     tenon_node *node = *state;
@@ -605,6 +626,7 @@ int main(void)
         cmocka_unit_test(calls_are_counted_by_service_and_outcome),
         cmocka_unit_test(a_line_stays_here_with_its_metadata),
         cmocka_unit_test(a_line_goes_to_the_callers_group_leader),
+        cmocka_unit_test(long_metadata_is_cut),
         cmocka_unit_test(a_line_for_a_caller_of_this_node_stays_here),
         cmocka_unit_test(a_group_leader_among_the_metadata_comes_first),
     };
