@@ -121,7 +121,7 @@ tenon_process *tn_process_seen_locked(tenon_node *node, tenon_term target)
 /* ---- names ------------------------------------------------------------- */
 
 static const char *const own_names[] = { "rex", "net_kernel",
-                                         "global_name_server" };
+                                         "global_name_server", "logger_proxy" };
 
 static bool name_is_free_to_use(const char *name, bool own_name)
 {

@@ -9,6 +9,7 @@
 #include "otp/global.h"
 #include "otp/info.h"
 #include "otp/io.h"
+#include "otp/logger.h"
 #include "otp/mesh.h"
 #include "otp/metrics.h"
 #include "otp/net_kernel.h"
@@ -18,10 +19,10 @@
 static enum tenon_err start_services(tenon_node *node, tenon_error *err)
 {
     enum tenon_err (*const steps[])(tenon_node *, tenon_error *) = {
-        tn_erpc_add_entries, tn_rex_start,     tn_local_rpc_start,
-        tn_net_kernel_start, tn_global_start,  tn_mesh_start,
-        tn_io_start,         tn_metrics_start, tn_info_start,
-        tn_node_publish,
+        tn_erpc_add_entries, tn_rex_start,    tn_local_rpc_start,
+        tn_net_kernel_start, tn_global_start, tn_mesh_start,
+        tn_io_start,         tn_logger_start, tn_metrics_start,
+        tn_info_start,       tn_node_publish,
     };
     for (size_t i = 0; i < sizeof steps / sizeof steps[0]; i++) {
         enum tenon_err rc = steps[i](node, err);

@@ -306,7 +306,7 @@ tenon_message *tenon_message_new_caused_by(tenon_node *node,
         .id = tenon_value_term(id),
         .correlation_id = tn_message_field(parent, TN_FIELD_CORRELATION_ID),
         .causation_id = tn_message_field(parent, TN_FIELD_ID),
-        .logger_metadata = tn_const_empty_list(),
+        .logger_metadata = tn_message_field(parent, TN_FIELD_LOGGER_METADATA),
         .raw_request = or_default(raw_request, tn_const_nil()),
     };
     tenon_message *message = message_of_parts(node, &parts);

@@ -65,7 +65,9 @@ static inline tenon_message *tenon_message_new(
 }
 
 /* Makes a message caused by another: new id, the parent's correlation_id, the
- * parent's id as causation_id; only raw_request is given, the rest is new.
+ * parent's id as causation_id, its logger_metadata (in Elixir that of the
+ * process, which has it of the message that it serves); raw_request is given,
+ * the rest is new.
  * Source: X3m.System.Message.new_caused_by/3. */
 TENON_API TENON_CHECK tenon_message *
 tenon_message_new_caused_by(tenon_node *node,

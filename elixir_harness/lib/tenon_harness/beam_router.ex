@@ -29,6 +29,16 @@ defmodule TenonHarness.SecondRouter do
   def authorize(%Message{}), do: :ok
 end
 
+defmodule TenonHarness.LoudRouter do
+  @moduledoc "What its service logs goes to the caller's node as well."
+  use X3m.System.Router, ensure_local_logging?: false
+  alias X3m.System.Message
+
+  service :e_loud, TenonHarness.BeamHandler, :e_log
+
+  def authorize(%Message{}), do: :ok
+end
+
 defmodule TenonHarness.BusyRouter do
   @moduledoc "Offers a service of Tenon as well, so that it has two providers."
   use X3m.System.Router
@@ -60,6 +70,7 @@ end
 
 defmodule TenonHarness.BeamHandler do
   @moduledoc false
+  require Logger
   alias X3m.System.{Message, Response}
 
   defdelegate e_echo(message), to: Demo.Handler, as: :c_echo
@@ -85,6 +96,12 @@ defmodule TenonHarness.BeamHandler do
       keys: message |> Map.keys() |> Enum.sort(),
       invoked_at: message.invoked_at
     })
+  end
+
+  @doc "Logs the request."
+  def e_log(%Message{raw_request: text} = message) do
+    Logger.error(text)
+    reply(message, :logged)
   end
 
   @doc "Returns first and answers later, from another process."

@@ -202,6 +202,19 @@ for generation <- TenonHarness.Services.generations() do
         assert logged(tenon, text) == nil
       end
 
+      test "of Elixir come to the C node that calls, when their router says so", context do
+        %{beam: beam, tenon: tenon, text: text} = context
+        :ok = BeamNode.call(beam, TenonHarness.LoudRouter, :register_services, [])
+
+        Wait.until("e_loud", fn ->
+          dispatch(tenon, :e_loud, text) == {:ok, :logged}
+        end)
+
+        event = TenonNode.await_event(tenon, "remote_log", text: text)
+        assert event["level"] == "error"
+        assert event["by"] =~ ~r/^#PID<#{Regex.escape(to_string(beam.name))}\./
+      end
+
       defp logged(tenon, text) do
         tenon |> TenonNode.events("log") |> Enum.find(&(&1["text"] == text))
       end

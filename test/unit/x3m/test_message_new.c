@@ -261,14 +261,19 @@ static void options_are_taken(void **state)
 }
 
 static void
-a_caused_message_carries_the_conversation_and_nothing_else(void **state)
+a_caused_message_carries_the_conversation_and_its_log_metadata(void **state)
 {
     tenon_message *parent = tenon_message_from_term(
         bare.node, vector(ROOT "/otp25/msg_new_ids.etf"), NULL);
     tenon_value *raw = tenon_value_format("7");
+    tenon_value *metadata = tenon_value_format("[request_id: \"r\"]");
 
     (void)state;
     assert_non_null(parent);
+    assert_int_equal(tn_message_set(parent, TN_FIELD_LOGGER_METADATA,
+                                    tenon_value_term(metadata)),
+                     TENON_OK);
+    tenon_value_free(metadata);
     assert_int_equal(tenon_message_assign(parent, "who", tenon_value_term(raw)),
                      TENON_OK);
     assert_int_equal(tenon_message_set_dry_run(parent, TENON_DRY_RUN_VERBOSE),
@@ -283,7 +288,7 @@ a_caused_message_carries_the_conversation_and_nothing_else(void **state)
     assert_field(message, "raw_request", "7");
     assert_field(message, "assigns", "%{}");
     assert_field(message, "dry_run", "false");
-    assert_field(message, "logger_metadata", "[]");
+    assert_field(message, "logger_metadata", "[request_id: \"r\"]");
     assert_false(tenon_term_equal(tenon_message_get(message, "id"),
                                   tenon_message_get(parent, "id")));
     tenon_message_free(message);
@@ -301,7 +306,7 @@ int main(void)
         cmocka_unit_test(a_new_message_has_the_fields_of_the_librarys),
         cmocka_unit_test(options_are_taken),
         cmocka_unit_test(
-            a_caused_message_carries_the_conversation_and_nothing_else),
+            a_caused_message_carries_the_conversation_and_its_log_metadata),
     };
 
     return cmocka_run_group_tests(tests, start, stop);

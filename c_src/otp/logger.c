@@ -1,0 +1,117 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* Log events of BEAM nodes as lines of the own log. Keeps nothing. */
+#include "otp/logger.h"
+
+#include <string.h>
+
+#include "base/log.h"
+#include "node/node.h"
+#include "otp/gen.h"
+#include "otp/io.h"
+
+/* What is shown of a text; the line is cut anyway. */
+#define TEXT_MAX_BYTES TN_LOG_LINE_BYTES
+
+static enum tn_level level_of(tenon_term level)
+{
+    static const struct {
+        const char *name;
+        enum tn_level level;
+    } levels[] = {
+        { "debug", TN_DEBUG },
+        { "info", TN_INFO },
+        { "notice", TN_INFO },
+        { "warning", TN_WARN },
+    };
+    for (size_t i = 0; i < sizeof levels / sizeof levels[0]; i++) {
+        if (tenon_term_is_atom(level, levels[i].name)) {
+            return levels[i].level;
+        }
+    }
+    return TN_ERROR; /* error, critical, alert, emergency */
+}
+
+/* {log, Level, Format, Args, Meta} or {log, Level, TextOrReport, Meta} */
+struct log_event {
+    tenon_term level;
+    tenon_term what; /* format, text or report */
+    tenon_term args; /* of a format; else the null view */
+    tenon_term meta;
+};
+
+static bool read_event(tenon_term message, struct log_event *event)
+{
+    tenon_term part[5];
+    *event = (struct log_event){ .args = { NULL, 0 } };
+    if (tn_tuple_views(message, part, 5)) {
+        event->args = part[3];
+        event->meta = part[4];
+    } else if (tn_tuple_views(message, part, 4)) {
+        event->meta = part[3];
+    } else {
+        return false;
+    }
+    event->level = part[1];
+    event->what = part[2];
+    return tenon_term_is_atom(part[0], "log");
+}
+
+/* The event's text, NUL-terminated, in `text`; what is none, or is too long to
+ * be put together, as inspect prints it, cut, in `printed`. */
+static const char *text_of(const struct log_event *event,
+                           struct tn_buf *text,
+                           char printed[TEXT_MAX_BYTES])
+{
+    bool is_format = event->args.bytes != NULL;
+    enum tenon_err rc = is_format
+                            ? tn_io_format(text, event->what, event->args)
+                            : tn_io_text(text, TENON_IO_UNICODE, event->what);
+    if (rc == TENON_OK) {
+        rc = tn_buf_append(text, "", 1);
+    }
+    if (rc == TENON_OK) {
+        return (const char *)text->bytes;
+    }
+    tenon_term_print(is_format ? event->args : event->what, printed,
+                     TEXT_MAX_BYTES);
+    return printed;
+}
+
+static void on_message(tenon_process *self, void *state, tenon_term message)
+{
+    const struct tn_log *log = &tenon_process_node(self)->log;
+    struct log_event event;
+    struct tn_buf text;
+    char printed[TEXT_MAX_BYTES], pid[128];
+    tenon_term by = { NULL, 0 };
+    (void)state;
+    if (!read_event(message, &event) || level_of(event.level) < log->min) {
+        return;
+    }
+    tn_buf_init(&text, TN_IO_TEXT_MAX_BYTES);
+    bool has_pid = tenon_map_get_atom(event.meta, "pid", &by) == TENON_OK;
+    if (has_pid) {
+        tenon_term_print(by, pid, sizeof pid);
+    }
+    tn_log(log, level_of(event.level), "remote_log", "by", has_pid ? pid : NULL,
+           "text", text_of(&event, &text, printed), NULL);
+    tn_buf_fini(&text);
+}
+
+enum tenon_err tn_logger_start(tenon_node *node, tenon_error *err)
+{
+    static const struct tn_process_class logger = { .on_message = on_message };
+    tenon_process *process =
+        tn_process_start(node,
+                         &(struct tn_process_spec){ .class = &logger,
+                                                    .name = "logger_proxy",
+                                                    .own_name = true,
+                                                    .unseen = true,
+                                                    .immortal = true },
+                         err);
+    if (process == NULL) {
+        return TENON_E_NOMEM;
+    }
+    tenon_process_release(process);
+    return TENON_OK;
+}
