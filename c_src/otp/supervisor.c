@@ -17,6 +17,7 @@
 #include "otp/atoms.h"
 #include "otp/child.h"
 #include "otp/gen.h"
+#include "otp/restart.h"
 #include "otp/server.h"
 #include "term/build.h"
 
@@ -25,14 +26,12 @@
 
 struct supervisor {
     enum tenon_strategy strategy;
-    uint32_t max_restarts;
-    uint32_t max_seconds;
+    struct tn_restarts restarts; /* lie in `times` */
     uint32_t max_children;
     struct tn_children children;
     uint32_t count;
     uint64_t last_number;
-    uint32_t restart_count;
-    uint64_t restarts[]; /* max_restarts + 1 of them, tn_now_ms; oldest first */
+    uint64_t times[];
 };
 
 static bool is_dynamic(const struct supervisor *sup)
@@ -446,22 +445,6 @@ static void before_end(tenon_process *self, void *state, tenon_term reason)
 
 /* ---- restarting ------------------------------------------------------------ */
 
-/* False: that was one too many. */
-static bool may_restart(struct supervisor *sup)
-{
-    uint64_t now = tn_now_ms();
-    uint64_t span = (uint64_t)sup->max_seconds * 1000;
-    uint32_t old = 0;
-    while (old < sup->restart_count && now - sup->restarts[old] > span) {
-        old++;
-    }
-    sup->restart_count -= old;
-    memmove(sup->restarts, sup->restarts + old,
-            sup->restart_count * sizeof(*sup->restarts));
-    sup->restarts[sup->restart_count++] = now;
-    return sup->restart_count <= sup->max_restarts;
-}
-
 static void log_child(tenon_process *self,
                       const char *event,
                       const struct tn_child *child,
@@ -547,7 +530,7 @@ static struct tn_child *first_to_stay(struct supervisor *sup)
 static void
 restart(tenon_process *self, struct supervisor *sup, struct tn_child *child)
 {
-    if (!may_restart(sup)) {
+    if (!tn_restarts_note(&sup->restarts)) {
         log_child(self, "max_restarts_reached", child, tn_atom_shutdown);
         lay_down(sup, child);
         before_end(self, sup, tn_atom_shutdown);
@@ -571,22 +554,12 @@ restart(tenon_process *self, struct supervisor *sup, struct tn_child *child)
     }
 }
 
-/* normal, shutdown, {shutdown, term} */
-static bool is_orderly(tenon_term reason)
-{
-    tenon_term part[2];
-    return tenon_term_is_atom(reason, "normal") ||
-           tenon_term_is_atom(reason, "shutdown") ||
-           (tn_tuple_views(reason, part, 2) &&
-            tenon_term_is_atom(part[0], "shutdown"));
-}
-
 static void child_ended(tenon_process *self,
                         struct supervisor *sup,
                         struct tn_child *child,
                         tenon_term reason)
 {
-    bool orderly = is_orderly(reason);
+    bool orderly = tn_is_orderly_end(reason);
     if (tn_is_stopping(tenon_process_node(self))) {
         lay_down(sup, child); /* all end, in no order */
         return;
@@ -920,9 +893,9 @@ static void on_get_state(tenon_builder *out, void *state)
     tenon_build_atom(out, "strategy");
     tenon_build_atom(out, words[sup->strategy]);
     tenon_build_atom(out, "max_restarts");
-    tenon_build_uint(out, sup->max_restarts);
+    tenon_build_uint(out, sup->restarts.max);
     tenon_build_atom(out, "max_seconds");
-    tenon_build_uint(out, sup->max_seconds);
+    tenon_build_uint(out, sup->restarts.span_ms / 1000);
     tenon_build_atom(out, "children");
     build_children(out, sup);
 }
@@ -959,14 +932,18 @@ static struct supervisor *supervisor_new(const tenon_supervisor_config *config)
                             ? 0
                             : config->max_restarts;
     struct supervisor *sup =
-        calloc(1, sizeof *sup + (restarts + 1) * sizeof *sup->restarts);
+        calloc(1, sizeof *sup + (restarts + 1) * sizeof *sup->times);
     if (sup == NULL) {
         return NULL;
     }
     sup->strategy = config->strategy;
-    sup->max_restarts = restarts;
-    sup->max_seconds =
+    uint32_t seconds =
         config->max_seconds != 0 ? config->max_seconds : SECONDS_DEFAULT;
+    sup->restarts = (struct tn_restarts){
+        .max = restarts,
+        .span_ms = (uint64_t)seconds * 1000,
+        .at_ms = sup->times,
+    };
     sup->max_children =
         config->max_children != 0 ? config->max_children : TENON_CHILDREN_MAX;
     TAILQ_INIT(&sup->children);

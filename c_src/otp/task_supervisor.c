@@ -2,20 +2,18 @@
 /* Task supervisors in C: servers that start tasks for whoever asks as Elixir's
  * Task.Supervisor does, count them, and end them. */
 #include <stdlib.h>
-#include <string.h>
 
+#include <tenon/supervisor.h>
 #include <tenon/task.h>
 
-#include "base/clock.h"
 #include "base/error.h"
 #include "base/hash.h"
 #include "node/atoms.h"
 #include "node/node.h"
 #include "otp/gen.h"
+#include "otp/restart.h"
 #include "otp/server.h"
 #include "otp/task.h"
-
-enum restart { RESTART_NEVER, RESTART_FAILED, RESTART_ALWAYS };
 
 struct child_key {
     uint32_t id, serial;
@@ -26,7 +24,7 @@ struct child {
     UT_hash_handle hh; /* by key */
     struct child_key key;
     tenon_process *process; /* kept */
-    enum restart restart;
+    enum tenon_restart restart;
     bool brutal;       /* terminate_child kills it */
     tenon_value *args; /* to start it anew; NULL: never */
 };
@@ -36,8 +34,8 @@ struct child {
 struct supervisor {
     struct child *children;
     uint32_t max_children;
-    uint64_t restarted_ms[TENON_TASK_RESTARTS_MAX]; /* oldest first */
-    unsigned restarted;                             /* of them in use */
+    struct tn_restarts restarts; /* lie in `times` */
+    uint64_t times[TENON_TASK_RESTARTS_MAX + 1];
 };
 
 /* ---- children ---------------------------------------------------------- */
@@ -116,13 +114,13 @@ static enum tenon_err enter_child(tenon_process *self,
 
 /* ---- starting tasks ---------------------------------------------------- */
 
-static enum restart read_restart(tenon_term restart)
+static enum tenon_restart read_restart(tenon_term restart)
 {
     if (tenon_term_is_atom(restart, "permanent")) {
-        return RESTART_ALWAYS;
+        return TENON_PERMANENT;
     }
-    return tenon_term_is_atom(restart, "transient") ? RESTART_FAILED
-                                                    : RESTART_NEVER;
+    return tenon_term_is_atom(restart, "transient") ? TENON_TRANSIENT
+                                                    : TENON_TEMPORARY;
 }
 
 /* part: {start_task, args, restart, shutdown}. */
@@ -138,7 +136,7 @@ static enum tenon_err add_child(tenon_process *self,
     child->restart = read_restart(part[2]);
     child->brutal = tenon_term_is_atom(part[3], "brutal_kill");
     enum tenon_err rc = TENON_OK;
-    if (child->restart != RESTART_NEVER) {
+    if (child->restart != TENON_TEMPORARY) {
         child->args = tenon_value_new(part[1]);
         rc = child->args == NULL ? TENON_E_NOMEM : TENON_OK;
     }
@@ -196,37 +194,13 @@ static void start_task(tenon_call *call,
 
 /* ---- restarts ---------------------------------------------------------- */
 
-static bool is_failure(tenon_term reason)
-{
-    return !tenon_match(reason, ":normal") &&
-           !tenon_match(reason, ":shutdown") &&
-           !tenon_match(reason, "{:shutdown, _}");
-}
-
-/* Notes one more restart. False: there were too many of them lately. */
-static bool may_restart(struct supervisor *supervisor)
-{
-    uint64_t now = tn_now_ms();
-    if (supervisor->restarted == TENON_TASK_RESTARTS_MAX) {
-        if (now - supervisor->restarted_ms[0] <= TENON_TASK_RESTART_PERIOD_MS) {
-            return false;
-        }
-        memmove(&supervisor->restarted_ms[0], &supervisor->restarted_ms[1],
-                sizeof supervisor->restarted_ms[0] *
-                    (TENON_TASK_RESTARTS_MAX - 1));
-        supervisor->restarted--;
-    }
-    supervisor->restarted_ms[supervisor->restarted++] = now;
-    return true;
-}
-
 /* child: out of the table; taken. One that cannot be started counts as one
  * that failed again. */
 static void restart_child(tenon_process *self,
                           struct supervisor *supervisor,
                           struct child *child)
 {
-    while (may_restart(supervisor)) {
+    while (tn_restarts_note(&supervisor->restarts)) {
         tenon_process_release(child->process);
         child->process = NULL;
         if (enter_child(self, supervisor, child,
@@ -244,8 +218,8 @@ static void on_child_end(tenon_process *self,
                          struct child *child,
                          tenon_term reason)
 {
-    if (child->restart == RESTART_ALWAYS ||
-        (child->restart == RESTART_FAILED && is_failure(reason))) {
+    if (child->restart == TENON_PERMANENT ||
+        (child->restart == TENON_TRANSIENT && !tn_is_orderly_end(reason))) {
         HASH_DELETE(hh, supervisor->children, child);
         restart_child(self, supervisor, child);
     } else {
@@ -384,6 +358,11 @@ static tenon_process *start(tenon_node *node,
         tn_error(config->err, TENON_E_NOMEM, "start of a task supervisor");
         return NULL;
     }
+    supervisor->restarts = (struct tn_restarts){
+        .max = TENON_TASK_RESTARTS_MAX,
+        .span_ms = TENON_TASK_RESTART_PERIOD_MS,
+        .at_ms = supervisor->times,
+    };
     supervisor->max_children =
         config->max_children != 0 ? config->max_children : TENON_PROCESSES_MAX;
     tenon_process *self = tn_server_start(node,
