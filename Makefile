@@ -427,7 +427,7 @@ exports-list: all
 .PHONY: check-format check-includes check-readme check-headers check-build \
     check-exports check-install check-unit check-clang check-san check-tsan \
     check-hostile check-valgrind check-fuzz check-elixir check-elixir-san \
-    check-elixir-tsan check-otp check-demo
+    check-elixir-tsan check-otp check-mesh check-demo
 check-format:
 	@CLANG_FORMAT="$(CLANG_FORMAT)" sh test/check-format
 check-includes:
@@ -471,6 +471,20 @@ check-otp: check-build
 	    $(call strict,-s OTP_RELEASE=$$r elixir-otp) || exit 1; done
 check-demo:
 	@$(MAKE) --no-print-directory demo
+
+# 23 and releases from 26 on do not connect to each other.
+MESHES := 25,27,29 23,25
+check-mesh: check-build
+	@for m in $(MESHES); do \
+	    for r in $$(echo $$m | tr , ' '); do \
+	        case " $(OTP) " in *" $$r "*) ;; *) continue 2;; esac; done; \
+	    $(call strict,-s MESH=$$m mesh) || exit 1; done
+
+.PHONY: mesh
+MESH_SECONDS ?= 30
+mesh: all
+	@$(SUBJECT) MESH_SECONDS=$(MESH_SECONDS) \
+	    sh test/mesh/run $(subst $(comma), ,$(MESH))
 
 .PHONY: elixir-otp fuzzers fuzz
 elixir-otp: all live
@@ -524,4 +538,5 @@ help:
 	@echo 'dispatch-property RUNS= SEED= (this variant)'
 	@echo 'CC= CFLAGS= LDFLAGS= SAN=address,undefined|thread TN_HOSTILE=1'
 	@echo 'OTP="23 25 27 29"|host (check)  FUZZ_SECONDS= (fuzz)'
+	@echo 'MESH_SECONDS= MESH_SEED= (check-mesh)'
 	@echo 'PREFIX= DESTDIR= (install)  ERL_EI_INCLUDE_DIR= ERL_EI_LIBDIR='
