@@ -44,6 +44,19 @@ defmodule TenonHarness.MemoryTest do
   end
 
   @tag timeout: 120_000
+  test "#{div(@calls, 10)} tasks leave nothing behind", %{tenon: tenon, name: name} do
+    assert_same_memory(tenon, div(@calls, 10), fn count ->
+      results =
+        {Demo.Tasks, name}
+        |> Task.Supervisor.async_stream(1..count, :demo, :echo, [], timeout: 60_000)
+        |> Enum.count(&match?({:ok, _}, &1))
+
+      assert results == count
+      Wait.until("the ends", fn -> Task.Supervisor.children({Demo.Tasks, name}) == [] end)
+    end)
+  end
+
+  @tag timeout: 120_000
   test "#{@count} monitors and demonitors leave nothing behind", %{tenon: tenon, name: name} do
     pid = Node.spawn(name, :demo, :sleep, [300_000])
 
