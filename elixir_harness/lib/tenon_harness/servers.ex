@@ -10,14 +10,15 @@ defmodule :servers do
   def double(n) when is_integer(n), do: 2 * n
 
   # Linked with its parent, which therefore has to last.
-  def start_supervisor(name, strategy, max_restarts) do
+  def start_supervisor(name, strategy, max_restarts),
+    do: Lasting.start(fn -> start_supervisor_link(name, strategy, max_restarts) end)
+
+  def start_supervisor_link(name, strategy, max_restarts) do
     opts = [name: name, max_restarts: max_restarts, max_seconds: 60]
 
-    Lasting.start(fn ->
-      if strategy == :dynamic,
-        do: DynamicSupervisor.start_link([strategy: :one_for_one] ++ opts),
-        else: Supervisor.start_link([], [strategy: strategy] ++ opts)
-    end)
+    if strategy == :dynamic,
+      do: DynamicSupervisor.start_link([strategy: :one_for_one] ++ opts),
+      else: Supervisor.start_link([], [strategy: strategy] ++ opts)
   end
 
   def stop(pid, reason), do: GenServer.stop(pid, reason, 5_000)

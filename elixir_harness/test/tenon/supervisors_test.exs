@@ -128,7 +128,7 @@ defmodule TenonHarness.SupervisorsTest do
       [a, b] = for id <- [:a, :b], do: start(sup, id)
       for pid <- [sup, a, b], do: Process.monitor(pid)
       assert Supervisor.stop(sup, :normal, 5_000) == :ok
-      assert [{b, :shutdown}, {a, :shutdown}, {sup, :normal}] == for(_ <- 1..3, do: next_down())
+      assert [{b, :shutdown}, {a, :shutdown}, {sup, :normal}] == downs(3)
     end
 
     test "takes its children along when it is killed", %{name: name} do
@@ -137,6 +137,24 @@ defmodule TenonHarness.SupervisorsTest do
       ref = Process.monitor(a)
       Process.exit(sup, :kill)
       assert_receive {:DOWN, ^ref, :process, ^a, :killed}
+    end
+
+    test "may have supervisors among its children", %{name: name} do
+      outer = supervisor(name, :one_for_one)
+      id = "inner" |> Cluster.unique() |> String.to_atom()
+      start = {:servers, :start_supervisor_link, [id, :one_for_one, 3]}
+      {:ok, inner} = Supervisor.start_child(outer, %{id: :in, start: start, type: :supervisor})
+      assert Supervisor.which_children(outer) == [{:in, inner, :supervisor, [:servers]}]
+      assert %{supervisors: 1, workers: 0} = Supervisor.count_children(outer)
+      a = start(inner, :a)
+      ref = Process.monitor(a)
+      Process.exit(inner, :kill)
+      assert_receive {:DOWN, ^ref, :process, ^a, :killed}
+      again = await_restart(outer, :in, inner)
+      a = start(again, :a)
+      for pid <- [outer, again, a], do: Process.monitor(pid)
+      assert Supervisor.stop(outer) == :ok
+      assert [{a, :shutdown}, {again, :shutdown}, {outer, :normal}] == downs(3)
     end
 
     test "is looked into by sys", %{name: name} do
@@ -194,7 +212,7 @@ defmodule TenonHarness.SupervisorsTest do
       Process.monitor(a)
       Process.monitor(sup)
       assert DynamicSupervisor.stop(sup, :shutdown) == :ok
-      assert [{a, :shutdown}, {sup, :shutdown}] == for(_ <- 1..2, do: next_down())
+      assert [{a, :shutdown}, {sup, :shutdown}] == downs(2)
     end
   end
 
@@ -302,8 +320,11 @@ defmodule TenonHarness.SupervisorsTest do
     child(sup, id)
   end
 
-  defp next_down do
-    assert_receive {:DOWN, _ref, :process, pid, reason}
-    {pid, reason}
+  # The next ends, in their order.
+  defp downs(count) do
+    for _ <- 1..count do
+      assert_receive {:DOWN, _ref, :process, pid, reason}
+      {pid, reason}
+    end
   end
 end
