@@ -476,6 +476,29 @@ static void global_whereis(tenon_call *call, void *user)
     }
 }
 
+/* global_call(Name, Request): calls the server that has the name. */
+static void global_call(tenon_call *call, void *user)
+{
+    tenon_node *node = tenon_call_node(call);
+    tenon_value *value = NULL;
+    tenon_pid pid;
+
+    (void)user;
+    enum tenon_err rc =
+        tenon_global_whereis(node, tenon_call_arg(call, 0), &pid);
+
+    if (rc == TENON_OK) {
+        rc = tenon_server_call(node, &(tenon_dest){ .pid = &pid },
+                               tenon_call_arg(call, 1), 0, &value, NULL);
+    }
+    if (rc == TENON_OK) {
+        tenon_reply_term(call, tenon_value_term(value));
+    } else {
+        tenon_raise(call, "~a", tenon_err_name(rc));
+    }
+    tenon_value_free(value);
+}
+
 static void global_names(tenon_call *call, void *user)
 {
     tenon_builder *out = tenon_builder_new();
@@ -568,6 +591,7 @@ static const struct {
     { "global_unregister", 1, global_unregister, 0 },
     { "global_whereis", 1, global_whereis, TENON_INLINE },
     { "global_names", 0, global_names, TENON_INLINE },
+    { "global_call", 2, global_call, 0 },
     { "global_sync", 0, global_sync, 0 },
     { "global_set_lock", 3, global_set_lock, 0 },
     { "global_del_lock", 2, global_del_lock, 0 },

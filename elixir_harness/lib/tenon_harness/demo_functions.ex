@@ -31,6 +31,7 @@ defmodule :demo do
 
   def global_unregister(name), do: :global.unregister_name(name)
   def global_whereis(name), do: :global.whereis_name(name)
+  def global_call(name, request), do: GenServer.call({:global, name}, request)
   def global_names, do: :global.registered_names()
   def global_sync, do: :global.sync()
 

@@ -34,6 +34,7 @@ defmodule TenonHarness.GlobalTest do
     {pid, :yes} = start_holder(observer, context.one, name, :random_exit_name, owner)
     await_name(observer, all, name, pid)
     for node <- all, do: assert(name in ask(observer, node, :global_names, []))
+    assert ask(observer, context.tenon, :global_call, [name, {:from, :c}]) == {:from, :c}
     assert ask(observer, context.two, :global_unregister, [name]) == :ok
     for node <- all, do: assert(whereis(observer, node, name) == :undefined)
     for node <- all, do: refute(name in ask(observer, node, :global_names, []))
