@@ -3,6 +3,7 @@
  * delivered, how often, and what a restart keeps. */
 #include <setjmp.h>
 #include <stdarg.h>
+#include <stdatomic.h>
 #include <stddef.h>
 #include <stdint.h>
 
@@ -79,6 +80,25 @@ static enum tenon_err in(const char *id, uint64_t in_ms)
 static enum tenon_err at(const char *id, int64_t at_us)
 {
     return schedule_at(test.node, test.scheduler, id, at_us);
+}
+
+/* How many rows of the file are so. No node may have it open. */
+static int count_of(const char *condition)
+{
+    char sql[128];
+    sqlite3 *db;
+    sqlite3_stmt *select;
+
+    snprintf(sql, sizeof sql, "SELECT count(*) FROM alarms WHERE %s",
+             condition);
+    assert_int_equal(sqlite3_open(test.folder.file, &db), SQLITE_OK);
+    assert_int_equal(sqlite3_prepare_v2(db, sql, -1, &select, NULL), SQLITE_OK);
+    assert_int_equal(sqlite3_step(select), SQLITE_ROW);
+    int count = sqlite3_column_int(select, 0);
+
+    sqlite3_finalize(select);
+    sqlite3_close(db);
+    return count;
 }
 
 /* ---- times --------------------------------------------------------------- */
@@ -181,7 +201,10 @@ static void an_alarm_survives_a_restart(void **state)
 {
     (void)state;
     OK(in("kept", HOUR_MS));
-    restart(NULL);
+    tenon_node_stop(test.node);
+    assert_int_equal(count_of("aggregate_id = 'agg-1'"), 1);
+    test.node = own_node_start();
+    test.scheduler = open_file(NULL);
     assert_int_equal(stats_of(test.scheduler).in_memory, 1);
     OK(tenon_scheduler_cancel(test.scheduler, "kept", NULL));
     restart(NULL);
@@ -346,6 +369,42 @@ static void what_goes_again_is_as_a_new_message(void **state)
                             "events: [], halted?: false, valid?: true}"));
     tenon_value_free(event);
     tenon_message_free(message);
+}
+
+static uint32_t soon(const tenon_message *message, void *state)
+{
+    (void)state;
+    MUST(tenon_match(tenon_message_get(message, "id"), "\"unanswered\""));
+    return 40;
+}
+
+/* state: set to whether it was a timeout of 40 ms. */
+static enum tenon_alarm_next
+expect_timeout(tenon_message *message, uint64_t *retry_in_ms, void *state)
+{
+    (void)retry_in_ms;
+    atomic_store((atomic_bool *)state,
+                 tenon_match(tenon_message_get(message, "response"),
+                             "{:service_timeout, :note, \"unanswered\", 40}"));
+    return TENON_ALARM_DONE;
+}
+
+static void a_reply_is_awaited_for_the_dispatch_timeout(void **state)
+{
+    atomic_bool timed_out = false;
+
+    (void)state;
+    restart(&(tenon_scheduler_config){
+        .service_responded = expect_timeout,
+        .dispatch_timeout = soon,
+        .state = &timed_out,
+    });
+    notes.hold = true;
+    OK(in("unanswered", 0));
+    WAIT_STATS(test.node, test.scheduler, delivered, 1);
+    assert_true(atomic_load(&timed_out));
+    wait_note(0);
+    answer_kept("{:ok, nil}");
 }
 
 /* ---- replacing and cancelling -------------------------------------------- */
@@ -794,6 +853,7 @@ int main(void)
         WITH_FILE(a_retry_goes_again_with_one_attempt_more),
         WITH_FILE(a_retry_survives_a_restart_with_its_attempts),
         WITH_FILE(a_message_waits_for_its_service),
+        WITH_FILE(a_reply_is_awaited_for_the_dispatch_timeout),
         WITH_NODE(without_a_callback_only_what_nobody_answered_goes_again),
         WITH_NODE(what_goes_again_is_as_a_new_message),
         WITH_FILE(the_same_id_takes_the_earlier_alarms_place),

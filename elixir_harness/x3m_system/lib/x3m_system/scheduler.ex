@@ -63,7 +63,7 @@ defmodule X3m.System.Scheduler do
 
   @doc false
   def schedule(module, message, aggregate_id, time, state) do
-    at = due(time)
+    {at, in_ms} = due(time)
     message = message |> Message.assign(:dispatch_at, at) |> Message.assign(:dispatch_attempts, 0)
 
     message =
@@ -72,7 +72,7 @@ defmodule X3m.System.Scheduler do
         {:ok, %Message{} = other} -> other
       end
 
-    if DateTime.compare(at, state.until) == :lt, do: remember(message, at, state), else: state
+    if DateTime.compare(at, state.until) == :lt, do: remember(message, in_ms, state), else: state
   end
 
   @doc false
@@ -84,7 +84,7 @@ defmodule X3m.System.Scheduler do
 
     messages
     |> Enum.reject(&MapSet.member?(state.known, &1.id))
-    |> Enum.reduce(%{state | until: until}, &remember(&1, &1.assigns.dispatch_at, &2))
+    |> Enum.reduce(%{state | until: until}, &remember(&1, ms_until(&1.assigns.dispatch_at), &2))
   end
 
   @doc false
@@ -105,14 +105,16 @@ defmodule X3m.System.Scheduler do
     end
   end
 
-  defp due(in: ms), do: DateTime.add(DateTime.utc_now(), ms, :millisecond)
-  defp due(at: %DateTime{} = at), do: at
+  defp due(in: ms), do: {DateTime.add(DateTime.utc_now(), ms, :millisecond), ms}
+  defp due(at: %DateTime{} = at), do: {at, ms_until(at)}
 
-  defp remember(message, at, state) do
-    case DateTime.diff(at, DateTime.utc_now(), :millisecond) do
-      ms when ms < 0 -> send(self(), {:deliver, Message.assign(message, :late?, true)})
-      ms -> Process.send_after(self(), {:deliver, message}, ms)
-    end
+  defp ms_until(at), do: DateTime.diff(at, DateTime.utc_now(), :millisecond)
+
+  # What is past already is late; a delay of nothing is not.
+  defp remember(message, in_ms, state) do
+    if in_ms < 0,
+      do: send(self(), {:deliver, Message.assign(message, :late?, true)}),
+      else: Process.send_after(self(), {:deliver, message}, in_ms)
 
     %{state | known: MapSet.put(state.known, message.id)}
   end
