@@ -71,6 +71,32 @@ for generation <- TenonHarness.Services.generations() do
         assert Services.outcome(peer, :c_where, nil) == {:ok, tenon.name}
       end
 
+      # Of a BEAM router the services are known when it is compiled.
+      @tag :tenon_only
+      test "may get services later, which are announced at once, and not the private ones" do
+        {peer, tenon} = {start_beam(x3m: @generation), start_tenon(probe: true)}
+        assert on(peer, name: tenon.name, do: Node.ping(name)) == :pong
+
+        for {service, public?, providers} <- [
+              {:first, true, [tenon.name]},
+              {:hidden, false, []},
+              {:second, true, [tenon.name]}
+            ] do
+          args = [tenon.name, :probe, :register, ["Elixir.Growing", [{"#{service}", public?}]]]
+          assert BeamNode.call(peer, :rpc, :call, args) == {:OK, [:OK]}
+          Services.await_providers(peer, service, providers)
+        end
+
+        assert Services.providers(peer, :first) == [tenon.name]
+        assert Services.providers(peer, :hidden) == []
+        args = [tenon.name, Growing, :registered_services, []]
+        assert BeamNode.call(peer, :rpc, :call, args) == [hidden: 1, first: 1, second: 1]
+        raw = {%{}, :ok, 7}
+        assert Services.outcome(peer, :second, raw) == {:ok, 7}
+        hidden = Services.direct(peer, tenon.name, :hidden, raw, router: Growing)
+        assert hidden.response == {:ok, 7}
+      end
+
       test "lets a reply come later, and from elsewhere", %{tenon: tenon, one: one} do
         waits = Task.async(fn -> Services.direct(one, tenon.name, :c_keep, %{"n" => 1}) end)
 
