@@ -79,10 +79,9 @@ struct tn_info *tn_info_of(tenon_node *node)
 enum tenon_err tn_info_start(tenon_node *node, tenon_error *err)
 {
     static const struct tn_info_function *const tables[] = {
-        tn_info_process_functions,
-        tn_info_system_functions,
-        tn_info_code_functions,
-        tn_info_observer_functions,
+        tn_info_process_functions,   tn_info_system_functions,
+        tn_info_code_functions,      tn_info_observer_functions,
+        tn_info_dashboard_functions,
     };
     enum tenon_err rc = attach(node);
 

@@ -52,6 +52,7 @@ extern const struct tn_info_function tn_info_process_functions[];
 extern const struct tn_info_function tn_info_system_functions[];
 extern const struct tn_info_function tn_info_code_functions[];
 extern const struct tn_info_function tn_info_observer_functions[];
+extern const struct tn_info_function tn_info_dashboard_functions[];
 
 /* Registers them all. Errors: EXISTS, LIMIT, NOMEM. */
 TENON_CHECK enum tenon_err tn_info_start(tenon_node *node, tenon_error *err);
@@ -68,6 +69,13 @@ static inline tenon_term tn_question_arg(const struct tn_question *question,
 void tn_info_build_processes(tenon_node *node, tenon_builder *out);
 /* Appends a list of characters, as BEAM's strings are. */
 void tn_info_build_chars(tenon_builder *out, const char *text);
+/* In bytes; code is a part of what is not processes. */
+struct tn_info_memory {
+    uint64_t total;
+    uint64_t processes;
+    uint64_t code;
+};
+void tn_info_measure_memory(tenon_node *node, struct tn_info_memory *memory);
 /* Appends erlang:memory(), as the pairs alone: TN_INFO_MEMORY_PAIRS. */
 #define TN_INFO_MEMORY_PAIRS 9u
 void tn_info_build_memory(tenon_node *node, tenon_builder *out);

@@ -197,26 +197,33 @@ static uint64_t code_bytes(void)
     return (uint64_t)pages * (uint64_t)sysconf(_SC_PAGESIZE);
 }
 
+void tn_info_measure_memory(tenon_node *node, struct tn_info_memory *memory)
+{
+    *memory = (struct tn_info_memory){ .total = resident_bytes(),
+                                       .processes = all_process_bytes(node),
+                                       .code = code_bytes() };
+    if (memory->total < memory->processes) {
+        memory->total = memory->processes; /* swapped out, or not told */
+    }
+    if (memory->code > memory->total - memory->processes) {
+        memory->code = memory->total - memory->processes;
+    }
+}
+
 /* In erlang:memory/0's order. */
 static void measure(tenon_node *node, uint64_t figures[TN_INFO_MEMORY_PAIRS])
 {
-    uint64_t processes = all_process_bytes(node);
-    uint64_t total = resident_bytes();
+    struct tn_info_memory memory;
 
-    if (total < processes) {
-        total = processes; /* not yet touched, or swapped out */
-    }
-    uint64_t system = total - processes;
-    uint64_t code = code_bytes();
-
-    figures[0] = total;
-    figures[1] = processes;
-    figures[2] = processes;
-    figures[3] = system;
+    tn_info_measure_memory(node, &memory);
+    figures[0] = memory.total;
+    figures[1] = memory.processes;
+    figures[2] = memory.processes;
+    figures[3] = memory.total - memory.processes;
     figures[4] = 0;
     figures[5] = 0;
     figures[6] = 0;
-    figures[7] = code < system ? code : system;
+    figures[7] = memory.code;
     figures[8] = 0;
 }
 

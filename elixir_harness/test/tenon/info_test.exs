@@ -333,6 +333,68 @@ defmodule TenonHarness.InfoTest do
     end
   end
 
+  # As LiveDashboard asks the node that was chosen in its node picker: a BEAM node is given the module
+  # first, by code:load_binary.
+  describe "Phoenix LiveDashboard" do
+    @describetag :tenon_only
+
+    test "finds what it would have loaded", %{name: name} do
+      assert {:file, _} = :rpc.call(name, :code, :is_loaded, [Phoenix.LiveDashboard.SystemInfo])
+      capabilities = dashboard(name, :capabilities_callback, [[{:application, :os_mon}]])
+      assert capabilities.dashboard_running?
+      assert %{applications: [], modules: [], processes: [], system_info: _} = capabilities
+    end
+
+    test "shows the home page", %{name: name} do
+      info = dashboard(name, :info_callback, [["HOME"], :my_app])
+      assert %{banner: banner, system_architecture: _, elixir_version: _} = info.system_info
+      assert to_string(banner) =~ "Tenon"
+      assert %{atoms: 1, ports: 1, processes: limit} = info.system_limits
+      assert info.system_usage.processes in 1..limit
+      assert info.environment == [{"HOME", nil}]
+      usage = dashboard(name, :usage_callback, [])
+      assert Map.keys(usage) == Map.keys(info.system_usage)
+      assert %{io: {_, _}, uptime: _, total_run_queue: _, cpu_run_queue: _} = usage
+      {total, parts} = Map.pop(usage.memory, :total)
+      assert total == parts |> Map.values() |> Enum.sum()
+      assert Enum.sort(Map.keys(parts)) == [:atom, :binary, :code, :ets, :other, :process]
+    end
+
+    test "lists processes, sorted and searched", %{name: name, echo: echo} do
+      {rows, count, seen} =
+        dashboard(name, :processes_callback, [nil, :memory, :desc, 1_000, nil])
+
+      assert count == length(rows) and count == map_size(seen)
+      sizes = Enum.map(rows, & &1[:memory])
+      assert sizes == Enum.sort(sizes, &>=/2)
+      for _ <- 1..500, do: GenServer.call(echo, :hello)
+
+      {[row], 1, %{^echo => _}} =
+        dashboard(name, :processes_callback, ["echo", :reductions_diff, :desc, 50, seen])
+
+      assert row[:pid] == echo and row[:name_or_initial_call] == ":echo"
+      assert row[:reductions_diff] >= 500 and row[:reductions] >= row[:reductions_diff]
+      assert {_, _, _} = row[:current_function]
+
+      {[busiest], _, _} =
+        dashboard(name, :processes_callback, [nil, :reductions_diff, :desc, 1, seen])
+
+      assert busiest[:reductions_diff] >= 500
+    end
+
+    test "lists nothing where there is nothing", %{name: name} do
+      for list <- [:ports_callback, :ets_callback, :sockets_callback] do
+        assert dashboard(name, list, [nil, :name, :asc, 10]) == {[], 0}
+      end
+
+      assert {[[{:name, :tenon} | _]], 1} =
+               dashboard(name, :applications_info_callback, [nil, :name, :asc, 10])
+    end
+  end
+
+  defp dashboard(name, function, args),
+    do: :rpc.call(name, Phoenix.LiveDashboard.SystemInfo, function, args)
+
   defp erlang(name, function, args), do: :rpc.call(name, :erlang, function, args)
   defp backend(name, function, args), do: :rpc.call(name, :observer_backend, function, args)
   defp info(pid, name), do: erlang(name, :process_info, [pid])

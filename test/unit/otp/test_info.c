@@ -194,15 +194,14 @@ static const char *const arguments[] = {
 static void any_argument_gets_an_answer(void **state)
 {
     static const struct tn_info_function *const tables[] = {
-        tn_info_process_functions,
-        tn_info_system_functions,
-        tn_info_code_functions,
-        tn_info_observer_functions,
+        tn_info_process_functions,   tn_info_system_functions,
+        tn_info_code_functions,      tn_info_observer_functions,
+        tn_info_dashboard_functions,
     };
     tenon_node *node = *state;
     char args[200];
 
-    for (size_t t = 0; t < 4; t++) {
+    for (size_t t = 0; t < 5; t++) {
         for (size_t i = 0; tables[t][i].module != NULL; i++) {
             for (size_t a = 0; a < sizeof arguments / sizeof *arguments; a++) {
                 const struct tn_info_function *f = &tables[t][i];
@@ -212,8 +211,10 @@ static void any_argument_gets_an_answer(void **state)
                          f->arity == 0   ? "[]"
                          : f->arity == 1 ? "[%s]"
                          : f->arity == 2 ? "[%s, %s]"
-                                         : "[%s, %s, %s]",
-                         x, x, x);
+                         : f->arity == 3 ? "[%s, %s, %s]"
+                         : f->arity == 4 ? "[%s, %s, %s, %s]"
+                                         : "[%s, %s, %s, %s, %s]",
+                         x, x, x, x, x);
                 const char *got = asked(node, f->module, f->name, args);
 
                 if (got[0] == '\0' || strcmp(got, "<>") == 0) {
