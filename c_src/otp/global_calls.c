@@ -511,23 +511,47 @@ set_lock(tenon_node *node, struct locked *locked, tenon_error *err)
     return rc;
 }
 
-struct unlocking {
-    struct tn_global *global;
+struct releasing {
+    struct waiting waiting; /* first */
     struct locked *locked;
+    struct tn_gunlocking *unlocking;
 };
 
-static void unlock_on_loop(tenon_node *node, void *user)
+static void start_release(tenon_node *node, void *user)
 {
-    struct unlocking *unlocking = user;
+    struct releasing *releasing = user;
     (void)node;
-    tn_global_unlock(unlocking->global, tenon_value_term(unlocking->locked->id),
-                     &unlocking->locked->nodes);
+    releasing->unlocking = tn_global_unlock_all(
+        releasing->waiting.global, tenon_value_term(releasing->locked->id),
+        &releasing->locked->nodes, wake, releasing);
+    if (releasing->unlocking == NULL) {
+        wake(releasing, TENON_E_NOMEM);
+    }
 }
 
-static enum tenon_err del_lock(tenon_node *node, struct locked *locked)
+static void give_up_release(tenon_node *node, void *user)
 {
-    struct unlocking unlocking = { tn_global_of(node), locked };
-    return tn_node_call_on_loop(node, unlock_on_loop, &unlocking);
+    struct releasing *releasing = user;
+    (void)node;
+    if (!releasing->waiting.ended) {
+        tn_global_unlock_forget(releasing->unlocking);
+    }
+}
+
+static enum tenon_err
+del_lock(tenon_node *node, struct locked *locked, tenon_error *err)
+{
+    struct releasing releasing = { .locked = locked };
+    enum tenon_err rc = waiting_init(&releasing.waiting, node, err);
+    if (rc < 0) {
+        return rc;
+    }
+    rc = ask(&releasing.waiting, locked->timeout_ms, start_release,
+             give_up_release);
+    waiting_fini(&releasing.waiting);
+    return rc < 0 ? tn_error(err, rc, "global lock: deleting it: %s",
+                             tenon_err_text(rc))
+                  : rc;
 }
 
 /* What all three check. */
@@ -572,7 +596,7 @@ enum tenon_err tenon_global_del_lock_sized(tenon_node *node,
     struct locked locked;
     enum tenon_err rc = open_lock(node, lock, size, &locked, err);
     if (rc == TENON_OK) {
-        rc = del_lock(node, &locked);
+        rc = del_lock(node, &locked, err);
         locked_fini(&locked);
     }
     return rc;
@@ -620,7 +644,7 @@ enum tenon_err tenon_global_trans_sized(tenon_node *node,
     }
     if (rc == TENON_OK) {
         fn(user);
-        rc = del_lock(node, &locked);
+        rc = del_lock(node, &locked, err);
     }
     locked_fini(&locked);
     return rc;

@@ -336,6 +336,18 @@ tn_global_try_lock(struct tn_global *global,
 void tn_global_unlock(struct tn_global *global,
                       tenon_term id,
                       const struct tn_gnodes *nodes);
+/* The same, telling when all nodes have done it or are gone: done may come
+ * before the return, after which the result is not to be used any more. NULL:
+ * out of memory; done is not called. */
+struct tn_gunlocking;
+TENON_CHECK struct tn_gunlocking *
+tn_global_unlock_all(struct tn_global *global,
+                     tenon_term id,
+                     const struct tn_gnodes *nodes,
+                     void (*done)(void *, enum tenon_err),
+                     void *user);
+/* Nobody waits for it any more. */
+void tn_global_unlock_forget(struct tn_gunlocking *unlocking);
 
 /* Threads: any. */
 enum tenon_err

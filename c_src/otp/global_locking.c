@@ -260,3 +260,83 @@ tn_global_try_lock(struct tn_global *global,
     tn_glocking_start(locking);
     return TENON_OK;
 }
+
+/* ---- giving back, and waiting for it ----------------------------------- */
+
+struct tn_gunlocking {
+    uint32_t waiting; /* for answers, and for who starts the calls */
+    void (*done)(void *, enum tenon_err); /* NULL: nobody waits */
+    void *user;
+};
+
+static void unlock_step(struct tn_gunlocking *unlocking)
+{
+    if (--unlocking->waiting > 0) {
+        return;
+    }
+    if (unlocking->done != NULL) {
+        unlocking->done(unlocking->user, TENON_OK);
+    }
+    free(unlocking);
+}
+
+/* Answered or gone: it has the lock no more. */
+static void
+unlocked(struct tn_global *global, struct tn_gcall *call, tenon_term reply)
+{
+    struct tn_gunlocking *unlocking = call->user;
+
+    (void)global;
+    (void)reply;
+    free(call);
+    unlock_step(unlocking);
+}
+
+static void ask_unlock(struct tn_global *global,
+                       struct tn_gunlocking *unlocking,
+                       tenon_term id,
+                       const char *node)
+{
+    struct asking *asking = calloc(1, sizeof *asking);
+    tenon_value *request = tenon_value_format("{:del_lock, ~t}", id);
+
+    if (strcmp(node, global->own) == 0 || asking == NULL || request == NULL) {
+        unlock_on(global, id, node);
+        free(asking);
+    } else {
+        strncpy(asking->node, node, sizeof asking->node - 1);
+        asking->call = (struct tn_gcall){ .global = global,
+                                          .ended = unlocked,
+                                          .user = unlocking,
+                                          .node = asking->node };
+        unlocking->waiting++;
+        global->io->call(global->io_user, node, tenon_value_term(request),
+                         &asking->call);
+    }
+    tenon_value_free(request);
+}
+
+struct tn_gunlocking *tn_global_unlock_all(struct tn_global *global,
+                                           tenon_term id,
+                                           const struct tn_gnodes *nodes,
+                                           void (*done)(void *, enum tenon_err),
+                                           void *user)
+{
+    struct tn_gunlocking *unlocking = calloc(1, sizeof *unlocking);
+
+    if (unlocking == NULL) {
+        return NULL;
+    }
+    *unlocking =
+        (struct tn_gunlocking){ .waiting = 1, .done = done, .user = user };
+    for (size_t i = 0; i < nodes->count; i++) {
+        ask_unlock(global, unlocking, id, nodes->at[i]);
+    }
+    unlock_step(unlocking);
+    return unlocking;
+}
+
+void tn_global_unlock_forget(struct tn_gunlocking *unlocking)
+{
+    unlocking->done = NULL;
+}

@@ -134,9 +134,11 @@ static inline enum tenon_err tenon_global_set_lock(
     return tenon_global_set_lock_sized(node, lock, sizeof *lock, err);
 }
 
-/* Deletes it; fine when it is not set. Errors: INVAL, NOTSUP, NOMEM, STOPPED.
- * Threads: any but the loop. Blocks: for the loop's next turn.
- * Source: global:del_lock/2. */
+/* Deletes it; fine when it is not set.
+ * Errors: TIMEOUT (a node has not answered: it deletes it when it gets to
+ * that), INVAL, NOTSUP, NOMEM, STOPPED, NOT_ALLOWED.
+ * Threads: any. Blocks: until all nodes have done it, up to timeout_ms; not on
+ * the loop. Source: global:del_lock/2. */
 TENON_API enum tenon_err
 tenon_global_del_lock_sized(tenon_node *node,
                             const tenon_global_lock *lock,
