@@ -22,7 +22,7 @@ extern "C" {
 
 /* Most processes, and aliases, of one node at a time. */
 #define TENON_PROCESSES_MAX 32767
-#define TENON_ALIASES_MAX 1000000
+#define TENON_ALIASES_MAX 100000
 
 typedef struct tenon_process tenon_process;
 typedef struct tenon_call tenon_call;

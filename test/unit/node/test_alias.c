@@ -142,6 +142,26 @@ static void what_is_no_alias_is_refused(void **state)
     end_box(box);
 }
 
+static void a_node_has_so_many_aliases_and_no_more(void **state)
+{
+    (void)state;
+    tenon_process *box = new_box(node, NULL);
+    tenon_process *other = new_box(node, NULL);
+    tenon_ref ref;
+    for (unsigned i = 0; i < TENON_ALIASES_MAX; i++) {
+        OK(tenon_alias(box, TENON_ALIAS_EXPLICIT, &ref));
+    }
+    assert_int_equal(tenon_alias(other, TENON_ALIAS_EXPLICIT, &ref),
+                     TENON_E_LIMIT);
+    assert_int_equal(tenon_monitor_alias(other, &(tenon_dest){ .name = "x" },
+                                         TENON_ALIAS_REPLY, &ref),
+                     TENON_E_LIMIT);
+    assert_no_message(other);
+    end_box(box);
+    OK(tenon_alias(other, TENON_ALIAS_EXPLICIT, &ref));
+    end_box(other);
+}
+
 #define TEST(name) cmocka_unit_test_setup_teardown(name, start_node, stop_node)
 
 int main(void)
@@ -153,6 +173,7 @@ int main(void)
         TEST(a_reply_to_a_monitors_alias_ends_the_monitor),
         TEST(the_end_of_a_monitor_ends_its_alias),
         TEST(what_is_no_alias_is_refused),
+        TEST(a_node_has_so_many_aliases_and_no_more),
     };
     return cmocka_run_group_tests_name("node/alias", tests, NULL, NULL);
 }
