@@ -40,10 +40,12 @@ defmodule TenonHarness.BeamScheduler do
   @impl X3m.System.Scheduler
   def load_alarms(_from, _until, _state), do: {:ok, []}
 
-  @doc "As Tenon does when it is not told otherwise."
+  @doc "Retries as Tenon does when it is not told otherwise, and tells of it."
   @impl X3m.System.Scheduler
-  def service_responded(%Message{response: {:service_unavailable, _}} = message, _state),
-    do: {:retry, 1_000, message}
+  def service_responded(%Message{response: {:service_unavailable, service}} = message, _state) do
+    send(message.raw_request["tell"], {:retried, service})
+    {:retry, 1_000, message}
+  end
 
   def service_responded(%Message{}, _state), do: :ok
 
