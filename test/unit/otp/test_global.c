@@ -546,6 +546,29 @@ static void a_node_of_version_8_that_locks_first_is_answered(void **state)
     sim_fini(&sim);
 }
 
+/* A member that comes while the others are being locked must be told too. */
+static void a_new_member_is_locked_before_names_change(void **state)
+{
+    (void)state;
+    assert_true(sim_init(&sim, 3));
+    sim_link(&sim, 0, 1);
+    assert_true(sim_run(&sim));
+    sim.node[1].mute = sim.node[2].mute = true;
+    tenon_pid pid = sim_pid(&sim, 0, 7);
+    (void)change(0, TN_G_REGISTER, ":n", &pid, "random_exit_name");
+    sim.linked[0][2] = sim.linked[2][0] = true;
+    feed("{:\"$gen_cast\", {:new_nodes, :b@sim, [], [], [{:c@sim, 8}], [{:vsn, "
+         "8}, {:lock, {:global, [1]}}]}}");
+    expect("{:set_lock, {:global, #PID<a@sim.2.0>}}", "true");
+    expect("", NULL); /* c@sim is connected */
+    expect("{:del_lock, {:global, #PID<a@sim.2.0>}}", NULL);
+    assert_string_equal(name_at(0, ":n"), "none");
+    expect("{:set_lock, {:global, #PID<a@sim.2.0>}}", "true");
+    expect("{:set_lock, {:global, #PID<a@sim.2.0>}}", "true");
+    assert_string_equal(name_at(0, ":n"), "7@a@sim");
+    sim_fini(&sim);
+}
+
 static void a_stale_session_is_begun_anew(void **state)
 {
     (void)state;
@@ -646,6 +669,7 @@ int main(void)
         cmocka_unit_test(a_question_waits_for_the_lock),
         cmocka_unit_test(a_node_of_version_5_is_spoken_to_as_such),
         cmocka_unit_test(a_node_of_version_8_that_locks_first_is_answered),
+        cmocka_unit_test(a_new_member_is_locked_before_names_change),
         cmocka_unit_test(a_stale_session_is_begun_anew),
         cmocka_unit_test(no_message_breaks_the_core),
     };
