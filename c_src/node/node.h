@@ -83,8 +83,9 @@ struct tenon_node {
     struct tn_process_queue doomed;
     STAILQ_HEAD(, tn_loop_job) loop_jobs;
     SLIST_HEAD(, tn_part) parts;
-    pthread_cond_t peer_changed; /* tenon_node_connect waits here */
-    pthread_cond_t stop_cond;    /* tenon_sleep and the stop wait here */
+    const char *reserved[TN_RESERVED_MAX]; /* names; the rest is NULL */
+    pthread_cond_t peer_changed;           /* tenon_node_connect waits here */
+    pthread_cond_t stop_cond; /* tenon_sleep and the stop wait here */
     struct tn_dirty {
         tn_conn **conns; /* kept; have output that is not written yet */
         size_t count, cap;

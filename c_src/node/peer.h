@@ -93,6 +93,19 @@ size_t tn_peers_output_waiting(tenon_node *node);
 /* Loop thread: the counts of the node with those of its connections. */
 void tn_peers_count(tenon_node *node, tenon_node_stats *stats);
 
+/* ---- reserved names ----------------------------------------------------- */
+
+/* Most names that are reserved. */
+#define TN_RESERVED_MAX 8u
+
+/* Names of processes of other nodes to which only tn_send_name sends, because
+ * they do not outlive a message that is none of theirs: what else would send
+ * or call by such a name is refused with INVAL. May be said again.
+ * name: must outlive the node. Errors: LIMIT. Threads: any, without the lock. */
+TENON_CHECK enum tenon_err tn_reserve_name(tenon_node *node, const char *name);
+/* Whether the atom is one of them. With the lock. */
+bool tn_is_reserved_locked(const tenon_node *node, tenon_term name);
+
 /* ---- sending messages ------------------------------------------------- *
  * All of: without the lock; any thread; do not block; `from` may be the null
  * view (a pid of the node's own then stands in). An unknown local target

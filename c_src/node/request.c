@@ -370,6 +370,10 @@ static enum tenon_err call_there_locked(struct tn_request *request,
                                         bool *wake)
 {
     tenon_node *node = request->node;
+    bool by_name = tenon_term_type(to) == TENON_TYPE_ATOM;
+    if (by_name && tn_is_reserved_locked(node, to)) {
+        return TENON_E_INVAL;
+    }
     struct tn_peer *peer = tn_peer_get_locked(node, on, strlen(on), wake);
     if (peer == NULL) {
         return node->stopping ? TENON_E_STOPPED : TENON_E_INVAL;
@@ -378,7 +382,6 @@ static enum tenon_err call_there_locked(struct tn_request *request,
     if (rc != TENON_OK) {
         return rc;
     }
-    bool by_name = tenon_term_type(to) == TENON_TYPE_ATOM;
     struct tn_signal monitor = { .kind = TN_SIG_MONITOR,
                                  .from = node->client->pid,
                                  .to = to,

@@ -9,6 +9,35 @@
 #include "term/build.h"
 #include "term/format.h"
 
+/* ---- reserved names ---------------------------------------------------- */
+
+enum tenon_err tn_reserve_name(tenon_node *node, const char *name)
+{
+    size_t i = 0;
+    tn_lock(node);
+    while (i < TN_RESERVED_MAX && node->reserved[i] != NULL &&
+           strcmp(node->reserved[i], name) != 0) {
+        i++;
+    }
+    if (i < TN_RESERVED_MAX) {
+        node->reserved[i] = name;
+    }
+    tn_unlock(node);
+    return i < TN_RESERVED_MAX ? TENON_OK : TENON_E_LIMIT;
+}
+
+bool tn_is_reserved_locked(const tenon_node *node, tenon_term name)
+{
+    for (size_t i = 0; i < TN_RESERVED_MAX && node->reserved[i] != NULL; i++) {
+        if (tenon_term_is_atom(name, node->reserved[i])) {
+            return true;
+        }
+    }
+    return false;
+}
+
+/* ---- sending ----------------------------------------------------------- */
+
 /* A message of at least this size is encoded without the node's lock. */
 #define LARGE_BYTES 65536u
 
@@ -120,11 +149,25 @@ enum tenon_err tn_send_answer(tenon_node *node,
     return send_pid(node, from, to, message, true);
 }
 
-enum tenon_err tn_send_name(tenon_node *node,
-                            tenon_term from,
-                            const char *name,
-                            const char *on,
-                            tenon_term message)
+static bool is_reserved(tenon_node *node, tenon_term name)
+{
+    tn_lock(node);
+    bool is = tn_is_reserved_locked(node, name);
+    tn_unlock(node);
+    return is;
+}
+
+static bool is_own(const tenon_node *node, const char *on)
+{
+    return on == NULL || strcmp(on, node->name.full) == 0;
+}
+
+static enum tenon_err send_name(tenon_node *node,
+                                tenon_term from,
+                                const char *name,
+                                const char *on,
+                                tenon_term message,
+                                bool may_be_reserved)
 {
     struct tenon_builder atom;
     tenon_term to;
@@ -133,8 +176,10 @@ enum tenon_err tn_send_name(tenon_node *node,
     enum tenon_err rc = tenon_builder_term(&atom, &to);
     if (rc != TENON_OK || message.bytes == NULL) {
         rc = TENON_E_INVAL;
-    } else if (on == NULL || strcmp(on, node->name.full) == 0) {
+    } else if (is_own(node, on)) {
         rc = deliver_here(node, to, message);
+    } else if (!may_be_reserved && is_reserved(node, to)) {
+        rc = TENON_E_INVAL;
     } else {
         struct tn_signal signal = { .kind = TN_SIG_SEND_NAME,
                                     .from = sender(node, from),
@@ -160,6 +205,15 @@ alias_here(tenon_node *node, tenon_term ref, tenon_term message)
     }
     tn_leave(node, wake);
     return rc == TENON_E_NOPROC ? TENON_OK : rc;
+}
+
+enum tenon_err tn_send_name(tenon_node *node,
+                            tenon_term from,
+                            const char *name,
+                            const char *on,
+                            tenon_term message)
+{
+    return send_name(node, from, name, on, message, true);
 }
 
 enum tenon_err tn_send_alias(tenon_node *node,
@@ -216,7 +270,7 @@ enum tenon_err tn_send_dest(tenon_node *node,
         }
         tenon_value_free(pid);
     } else if (to->name != NULL) {
-        rc = tn_send_name(node, from, to->name, to->node, message);
+        rc = send_name(node, from, to->name, to->node, message, false);
     }
     if (rc != TENON_OK) {
         tn_error(err, rc, "could not send to %s%s%s: %s",

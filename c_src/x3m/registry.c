@@ -250,6 +250,10 @@ enum tenon_err tn_registry_start(struct tn_x3m *x3m, tenon_error *err)
         .trap_exit = true,
     };
 
+    if (tn_reserve_name(x3m->node, TN_REGISTRY_NAME) < 0) {
+        return tn_error(err, TENON_E_LIMIT,
+                        "service registry: no name can be reserved any more");
+    }
     if (x3m->registry == NULL) {
         x3m->registry = tn_process_start(x3m->node, &spec, &why);
         if (x3m->registry == NULL) {

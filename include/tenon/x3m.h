@@ -3,7 +3,12 @@
  *
  * The words are X3m.System's. Both generations of its protocol are spoken in
  * both directions: 0.9.0 (rpc) and those that dispatch by erpc. The service
- * registry of the node starts with its first router or dispatch. */
+ * registry of the node starts with its first router or dispatch.
+ *
+ * A BEAM node's registry dies of any message but the library's own, and its
+ * application with it. From that start on tenon_send, tenon_server_call
+ * and their like refuse, with INVAL, the registered name
+ * Elixir.X3m.System.ServiceRegistry of other nodes. */
 #ifndef TENON_X3M_H
 #define TENON_X3M_H
 

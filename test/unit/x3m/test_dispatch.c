@@ -258,6 +258,30 @@ static void of_those_that_cannot_be_asked_the_last_is_told(void **state)
                   "{:error, {:badrpc, :nodedown}}");
 }
 
+/* A BEAM's registry dies of what is none of its messages. */
+static void nobody_else_sends_to_another_nodes_registry(void **state)
+{
+    static const uint8_t junk_bytes[] = { 106 };
+    const tenon_term junk = { junk_bytes, sizeof junk_bytes };
+    const tenon_dest registry = { .name = TN_REGISTRY_NAME,
+                                  .node = "far@127.0.0.1" };
+    const tenon_dest other = { .name = "Elixir.X3m.System.Other",
+                               .node = "far@127.0.0.1" };
+    tenon_value *reply = NULL;
+    tenon_error err;
+
+    assert_int_equal(tenon_send(*state, &registry, junk, &err), TENON_E_INVAL);
+    assert_int_equal(tenon_send_format(*state, &registry, "{:a, 1}"),
+                     TENON_E_INVAL);
+    assert_int_equal(tenon_server_cast(*state, &registry, junk, &err),
+                     TENON_E_INVAL);
+    assert_int_equal(
+        tenon_server_call(*state, &registry, junk, DEADLINE_MS, &reply, &err),
+        TENON_E_INVAL);
+    OK(tenon_send(*state, &other, junk, &err));
+    OK(tenon_send(*state, TO(TN_REGISTRY_NAME), junk, &err));
+}
+
 static void wrong_arguments_are_refused(void **state)
 {
     tenon_message *message = message_to(*state, "seen", "nil");
@@ -287,6 +311,7 @@ int main(void)
         cmocka_unit_test(validating_is_a_dispatch_as_a_dry_run),
         cmocka_unit_test(authorization_is_asked_for_without_a_call),
         cmocka_unit_test(of_those_that_cannot_be_asked_the_last_is_told),
+        cmocka_unit_test(nobody_else_sends_to_another_nodes_registry),
         cmocka_unit_test(wrong_arguments_are_refused),
     };
 
