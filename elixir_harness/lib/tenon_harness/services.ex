@@ -14,6 +14,12 @@ defmodule TenonHarness.Services do
     if System.get_env("X3M") == "hex", do: [:hex], else: [:rpc_0_9_0, :erpc]
   end
 
+  @doc "Whether the package from Hex is one whose only dispatcher is that of 0.9.0; the stand-in has both."
+  def dispatches_as_0_9_0? do
+    System.get_env("X3M") == "hex" and
+      Version.compare(to_string(Application.spec(:x3m_system, :vsn)), "0.9.2") == :lt
+  end
+
   @doc "Waits until this BEAM node finds the service at these nodes, or at none."
   def await_providers(beam_node, service, nodes) do
     what = "#{service} at #{inspect(nodes)} on #{beam_node.name}"

@@ -6,6 +6,7 @@ defmodule TenonHarness.DispatchPropertyTest do
   @runs String.to_integer(System.get_env("TENON_DISPATCH_RUNS") || "300")
   @timeout_ms 60_000 + 60 * @runs
 
+  @tag :erpc_library
   @tag timeout: @timeout_ms
   test "the C dispatcher replies what the Elixir one does, whatever is sent to whom" do
     seed = String.to_integer(System.get_env("TENON_DISPATCH_SEED") || "#{:rand.uniform(999_999)}")

@@ -1,4 +1,4 @@
-alias TenonHarness.{Cluster, TenonNode}
+alias TenonHarness.{Cluster, Services, TenonNode}
 
 # What a test needs is said by its tags; what this machine lacks is left out, and said.
 lacks = [
@@ -7,6 +7,8 @@ lacks = [
    "the BEAM node that stands in for Tenon is too old for them"},
   {:erpc_caller, TenonNode.beam?() and System.get_env("X3M") == "hex",
    "the BEAM node in place of Tenon may dispatch as 0.9.0 does"},
+  {:erpc_library, Services.dispatches_as_0_9_0?(),
+   "the X3m.System of the BEAM nodes dispatches as 0.9.0 does"},
   {:beam_replaces, String.to_integer(System.otp_release()) < 25,
    "OTP 23 never finishes the handshake of a node that it holds to be up"},
   {:long_names, :inet.getaddr(~c"127.0.0.1", :inet) != {:ok, {127, 0, 0, 1}}, "no IPv4 loopback"},
