@@ -77,15 +77,36 @@ for generation <- TenonHarness.Services.generations() do
            context do
         {function, service, raw_request, fields, timeout} = @case
         message = Map.merge(Services.message(service, raw_request, []), Map.new(fields))
-        asked = {function, message, timeout}
-
-        assert from_beam(context.to_c.beam, context.to_c, asked) ===
-                 from_beam(context.to_beam.beam, context.to_beam, asked)
-
-        later = from_beam(context.to_beam.later, context.to_beam, asked)
-        assert from_c(context.to_beam, asked) === later
-        assert from_c(context.to_c, asked) === later
+        assert_same(context, {function, message, timeout})
       end
+    end
+
+    # Neither of the third nodes announces a service: they are found by forwards alone.
+    @tag :erpc_caller
+    test "#{@generation}: a call that is forwarded is the same in each direction", context do
+      third = start_tenon(load: false, probe: true)
+      register = [third.name, :probe, :register, ["Elixir.Third.Router", [{"c_echo", false}]]]
+      {:OK, [:OK]} = BeamNode.call(context.to_beam.beam, :rpc, :call, register)
+
+      for node <- [third.name, start_beam(x3m: @generation).name],
+          deed <- [:ok, :error, :created, :change],
+          dry_run <- [false, true, :verbose] do
+        raw_request = {%{}, deed, [1, "two"]}
+        message = Services.message(:c_echo, raw_request, assigns: %{forward_to: node})
+        reply = assert_same(context, {:dispatch, %{message | dry_run: dry_run}, 20_000})
+        assert %{raw_request: ^raw_request, halted?: true, response: response} = reply
+        refute match?({:service_timeout, _, _, _}, response)
+      end
+    end
+
+    defp assert_same(context, asked) do
+      assert from_beam(context.to_c.beam, context.to_c, asked) ===
+               from_beam(context.to_beam.beam, context.to_beam, asked)
+
+      later = from_beam(context.to_beam.later, context.to_beam, asked)
+      assert from_c(context.to_beam, asked) === later
+      assert from_c(context.to_c, asked) === later
+      later
     end
 
     defp start_callers(provider) do
