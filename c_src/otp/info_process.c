@@ -340,12 +340,34 @@ static void build_backtrace(tenon_builder *out, const tenon_process *process)
     tenon_build_string(out, "");
 }
 
+/* No heap has a limit: 0. */
+#define MAX_HEAP_SIZE "%{error_logger: true, kill: true, size: 0}"
+
+static void build_max_heap_size(tenon_builder *out,
+                                const tenon_process *process)
+{
+    (void)process;
+    tenon_format(out, MAX_HEAP_SIZE);
+}
+
 static void build_garbage_collection(tenon_builder *out,
                                      const tenon_process *process)
 {
     (void)process;
-    tenon_format(out, "[max_heap_size: 0, min_bin_vheap_size: 0, "
-                      "min_heap_size: 0, fullsweep_after: 0, minor_gcs: 0]");
+    tenon_format(out, "[max_heap_size: " MAX_HEAP_SIZE
+                      ", min_bin_vheap_size: 0, min_heap_size: 0, "
+                      "fullsweep_after: 0, minor_gcs: 0]");
+}
+
+static void build_garbage_collection_info(tenon_builder *out,
+                                          const tenon_process *process)
+{
+    (void)process;
+    tenon_format(out,
+                 "[old_heap_block_size: 0, heap_block_size: 0, mbuf_size: 0, "
+                 "recent_size: 0, stack_size: 0, old_heap_size: 0, "
+                 "heap_size: 0, bin_vheap_size: 0, bin_vheap_block_size: 0, "
+                 "bin_old_vheap_size: 0, bin_old_vheap_block_size: 0]");
 }
 
 static const struct item {
@@ -378,8 +400,10 @@ static const struct item {
     { "current_location", build_current_location },
     { "current_stacktrace", build_current_stacktrace },
     { "fullsweep_after", build_zero },
+    { "garbage_collection_info", build_garbage_collection_info },
     { "label", build_undefined },
     { "last_calls", build_false },
+    { "max_heap_size", build_max_heap_size },
     { "memory", build_memory },
     { "message_queue_data", build_on_heap },
     { "messages", build_messages },

@@ -160,12 +160,12 @@ defmodule TenonHarness.InfoTest do
       keys = own |> :erlang.process_info() |> Keyword.keys()
       assert echo |> info(name) |> Keyword.keys() == keys
 
-      for item <- keys ++ ~w(binary catchlevel current_location current_stacktrace last_calls
-              memory message_queue_data messages min_heap_size monitored_by monitors
-              sequential_trace_token trace)a do
+      for item <- keys ++ ~w(binary catchlevel current_location current_stacktrace
+              garbage_collection_info last_calls max_heap_size memory message_queue_data messages
+              min_heap_size monitored_by monitors sequential_trace_token trace)a do
         {^item, here} = :erlang.process_info(own, item)
         assert {^item, there} = erlang(name, :process_info, [echo, item])
-        assert {item, type(here)} == {item, type(there)}
+        assert {item, shape(here)} == {item, shape(there)}
       end
 
       assert {:badrpc, {:EXIT, {:badarg, _}}} = erlang(name, :process_info, [echo, :what])
@@ -404,11 +404,17 @@ defmodule TenonHarness.InfoTest do
     len
   end
 
+  defp shape([{key, _} | _] = list) when is_atom(key),
+    do: for({key, value} <- list, do: {key, type(value)})
+
+  defp shape(term), do: type(term)
+
   defp type(term) when is_integer(term), do: :integer
   defp type(term) when is_boolean(term), do: :boolean
   defp type(term) when is_atom(term), do: :atom
   defp type(term) when is_pid(term), do: :pid
   defp type(term) when is_list(term), do: :list
+  defp type(term) when is_map(term), do: :map
   defp type(term) when is_binary(term), do: :binary
   defp type(term) when is_tuple(term), do: {:tuple, tuple_size(term)}
 end
