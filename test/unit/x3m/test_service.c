@@ -21,15 +21,17 @@
 static struct box {
     pthread_mutex_t lock;
     pthread_cond_t changed;
-    tenon_call *kept[2];
+    /* More than are kept in all: one may be taken long after it was put in. */
+    tenon_call *kept[64];
     unsigned count;
 } box = { PTHREAD_MUTEX_INITIALIZER, PTHREAD_COND_INITIALIZER, { NULL }, 0 };
 
 static void put_in_box(tenon_call *kept)
 {
     pthread_mutex_lock(&box.lock);
-    box.kept[box.count++ % 2] = kept;
-    pthread_cond_signal(&box.changed);
+    assert_true(box.count < sizeof box.kept / sizeof box.kept[0]);
+    box.kept[box.count++] = kept;
+    pthread_cond_broadcast(&box.changed);
     pthread_mutex_unlock(&box.lock);
 }
 
@@ -40,7 +42,7 @@ static tenon_call *take_from_box(unsigned n)
     while (box.count <= n) {
         pthread_cond_wait(&box.changed, &box.lock);
     }
-    tenon_call *kept = box.kept[n % 2];
+    tenon_call *kept = box.kept[n];
 
     pthread_mutex_unlock(&box.lock);
     return kept;
