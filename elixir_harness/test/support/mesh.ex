@@ -81,6 +81,20 @@ defmodule TenonHarness.Mesh do
     end
   end
 
+  @doc """
+  Waits until the nodes are no longer all together, and those that know each other know the same
+  nodes. Gives the group of each, by its name.
+  """
+  def await_partitions(observer, nodes) do
+    names = nodes |> Enum.map(& &1.name) |> Enum.sort()
+
+    Wait.until("groups that do not overlap", @timeout_ms, fn ->
+      groups = for node <- nodes, do: {node.name, Enum.sort([node.name | known(observer, node)])}
+      apart = groups |> Enum.map(&elem(&1, 1)) |> Enum.uniq()
+      if length(apart) > 1 and Enum.sort(Enum.concat(apart)) == names, do: Map.new(groups)
+    end)
+  end
+
   @doc "The members that `global` of a node knows, sorted."
   def known(observer, node) do
     on(observer, node: node.name) do

@@ -164,9 +164,14 @@ for generation <- TenonHarness.Services.generations() do
 
       test "count what the node does", %{tenon: tenon} do
         %{node: before} = metrics(tenon)
-        %{node: now} = metrics(tenon)
-        assert now.frames_in > before.frames_in and now.bytes_out > before.bytes_out
-        assert now.peers >= 2
+
+        # An answer is counted when it has been written, which its reader may see before.
+        Wait.until("frames and bytes to be counted", @timeout, fn ->
+          %{node: now} = metrics(tenon)
+          now.frames_in > before.frames_in and now.bytes_out > before.bytes_out
+        end)
+
+        assert before.peers >= 2
       end
 
       defp metrics(tenon), do: :rpc.call(tenon.name, :tenon, :metrics, [])
