@@ -163,8 +163,10 @@ defmodule TenonHarness.DispatchProperty do
 
   defp halted(message), do: Message.return(message, Terms.random(2))
 
-  defp silent(%{raw_request: {_refusals, _deed, payload}} = message),
-    do: %{message | raw_request: {%{}, :silent, payload}}
+  # Nobody answers at all, not even a refusal: an answer might come before the end of the wait or after it.
+  defp silent(%{raw_request: {_refusals, _deed, payload}, assigns: assigns} = message) do
+    %{message | raw_request: {%{}, :silent, payload}, assigns: Map.delete(assigns, :deny)}
+  end
 
   # ---- both dispatchers ----
 

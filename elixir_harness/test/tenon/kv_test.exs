@@ -118,6 +118,8 @@ defmodule TenonHarness.KvTest do
     assert_receive {:hangs, sleeper}
     assert node(sleeper) == beam
     ref = Process.monitor(sleeper)
+    # The monitor goes another way than the kill; it is there when this has been answered.
+    assert :rpc.call(beam, Process, :alive?, [sleeper])
     Process.exit(pid, :kill)
     assert_receive {:DOWN, ^ref, :process, ^sleeper, :killed}
   end
