@@ -15,7 +15,7 @@ defmodule Bench do
     start_time()
     tenon = TenonNode.start()
     beam_node = BeamNode.start(x3m: :erpc)
-    :ok = BeamNode.call(beam_node, BeamStandIn, :start, [[], true])
+    :ok = BeamNode.call(beam_node, BeamStandIn, :start, [[], true, :pg])
     nodes = [tenon: tenon.name, beam: beam_node.name]
     for {_which, name} <- nodes, do: :pong = Node.ping(name)
     small = TenonNode.rss_kib(tenon)
