@@ -71,6 +71,14 @@ static enum tenon_err read_tls(struct tn_transport *transport,
     const char *const *opt = config->ssl_dist_opts;
     enum tenon_err rc = TENON_OK;
 
+    if (!transport->is_tls &&
+        (config->ssl_dist_optfile != NULL || (opt != NULL && *opt != NULL))) {
+        return tn_error(config->err, TENON_E_INVAL,
+                        "starting a node: expected proto_dist inet_tls or "
+                        "inet6_tls with options of TLS, got %s",
+                        config->proto_dist != NULL ? config->proto_dist
+                                                   : "inet_tcp");
+    }
     if (config->ssl_dist_optfile != NULL) {
         rc = tn_tls_options_read(&transport->tls, config->ssl_dist_optfile,
                                  config->err);

@@ -207,4 +207,16 @@ defmodule TenonHarness.TlsTest do
 
     assert said =~ "TLS option hibernate_after of the server: it has no meaning here"
   end
+
+  test "options of TLS are refused where connections would be plain", %{dir: dir} do
+    {said, 1} =
+      System.cmd(
+        TenonNode.executable(),
+        ["run", "--sname", "none", "--cookie", "c", "--ssl-dist-optfile"] ++
+          [optfile(dir, "good.pem")],
+        stderr_to_stdout: true
+      )
+
+    assert said =~ "expected proto_dist inet_tls or inet6_tls with options of TLS, got inet_tcp"
+  end
 end
