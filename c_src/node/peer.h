@@ -122,6 +122,13 @@ enum tenon_err tn_send_answer(tenon_node *node,
                               tenon_term from,
                               tenon_term to,
                               tenon_term message);
+/* The same, and lost without an error when that node is not connected. */
+enum tenon_err tn_send_connected(tenon_node *node,
+                                 tenon_term from,
+                                 tenon_term to,
+                                 tenon_term message);
+/* To a process that each node has, by its name, which may be reserved; lost
+ * without an error when that node is not connected. */
 enum tenon_err tn_send_name(tenon_node *node,
                             tenon_term from,
                             const char *name,

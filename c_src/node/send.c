@@ -79,17 +79,25 @@ send_large(tenon_node *node, tn_conn *conn, const struct tn_signal *signal)
     return rc;
 }
 
+/* What becomes of a signal to a node that is not connected. */
+enum unconnected { CONNECT, LOSE };
+
 static enum tenon_err send_there(tenon_node *node,
                                  const char *name,
                                  size_t len,
-                                 const struct tn_signal *signal)
+                                 const struct tn_signal *signal,
+                                 enum unconnected unconnected)
 {
     bool wake = false;
     tn_conn *large = NULL;
     enum tenon_err rc = TENON_OK;
     tn_lock(node);
-    struct tn_peer *peer = tn_peer_get_locked(node, name, len, &wake);
-    if (peer == NULL) {
+    struct tn_peer *peer = unconnected == CONNECT
+                               ? tn_peer_get_locked(node, name, len, &wake)
+                               : tn_peer_find_locked(node, name, len);
+    if (peer == NULL && unconnected == LOSE) {
+        rc = TENON_E_NODEDOWN;
+    } else if (peer == NULL) {
         rc = node->stopping ? TENON_E_STOPPED : TENON_E_INVAL;
     } else if (signal->payload.len >= LARGE_BYTES &&
                peer->state == TN_PEER_UP) {
@@ -113,7 +121,8 @@ static enum tenon_err send_pid(tenon_node *node,
                                tenon_term from,
                                tenon_term to,
                                tenon_term message,
-                               bool awaited)
+                               bool awaited,
+                               enum unconnected unconnected)
 {
     struct tn_id_view pid;
     struct tn_text name;
@@ -130,7 +139,7 @@ static enum tenon_err send_pid(tenon_node *node,
                                 .to = to,
                                 .payload = message,
                                 .awaited = awaited };
-    return send_there(node, name.text, name.len, &signal);
+    return send_there(node, name.text, name.len, &signal, unconnected);
 }
 
 enum tenon_err tn_send_pid(tenon_node *node,
@@ -138,7 +147,7 @@ enum tenon_err tn_send_pid(tenon_node *node,
                            tenon_term to,
                            tenon_term message)
 {
-    return send_pid(node, from, to, message, false);
+    return send_pid(node, from, to, message, false, CONNECT);
 }
 
 enum tenon_err tn_send_answer(tenon_node *node,
@@ -146,7 +155,15 @@ enum tenon_err tn_send_answer(tenon_node *node,
                               tenon_term to,
                               tenon_term message)
 {
-    return send_pid(node, from, to, message, true);
+    return send_pid(node, from, to, message, true, CONNECT);
+}
+
+enum tenon_err tn_send_connected(tenon_node *node,
+                                 tenon_term from,
+                                 tenon_term to,
+                                 tenon_term message)
+{
+    return send_pid(node, from, to, message, true, LOSE);
 }
 
 static bool is_reserved(tenon_node *node, tenon_term name)
@@ -185,7 +202,8 @@ static enum tenon_err send_name(tenon_node *node,
                                     .from = sender(node, from),
                                     .to = to,
                                     .payload = message };
-        rc = send_there(node, on, strlen(on), &signal);
+        rc = send_there(node, on, strlen(on), &signal,
+                        may_be_reserved ? LOSE : CONNECT);
     }
     tn_builder_fini(&atom);
     return rc;

@@ -105,7 +105,8 @@ static void send_to_peer(void *user, tenon_term to, tenon_term message)
     enum tenon_err rc =
         message.bytes == NULL
             ? TENON_E_NOMEM
-            : tn_send_answer(node, tn_process_pid(scope->self), to, message);
+            : tn_send_connected(node, tn_process_pid(scope->self), to,
+                                message);
 
     if (rc != TENON_OK) {
         give_up(scope, &name, rc);
