@@ -16,7 +16,7 @@
 #include <tenon/term.h>
 
 #include "base/error.h"
-#include "dist/tls_terms.h"
+#include "term/plain.h"
 
 /* Longest list of ciphers, as one text. */
 #define CIPHERS_MAX_BYTES 4096u
@@ -484,7 +484,7 @@ enum tenon_err tn_tls_options_read(struct tn_tls_options *options,
     if (rc != TENON_OK) {
         goto out;
     }
-    rc = tn_tls_term_read(text, len, true, builder, &what);
+    rc = tn_plain_read(text, len, true, builder, &what);
     if (rc == TENON_OK) {
         rc = tenon_builder_term(builder, &sides);
     }
@@ -519,7 +519,7 @@ static enum tenon_err take_value(struct tn_tls_side *side,
     } else {
         tenon_error what = { 0 };
 
-        rc = tn_tls_term_read(value, strlen(value), false, builder, &what);
+        rc = tn_plain_read(value, strlen(value), false, builder, &what);
         if (rc != TENON_OK) {
             (void)tn_error(err, rc, "TLS option %s: %s", setting->name,
                            what.text);

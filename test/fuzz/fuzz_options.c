@@ -8,7 +8,7 @@
 #include <string.h>
 
 #include "dist/tls_options.h"
-#include "dist/tls_terms.h"
+#include "term/plain.h"
 
 #define MUST(condition)                                                        \
     do {                                                                       \
@@ -27,7 +27,7 @@ static void read_terms(const char *text, size_t len)
     tenon_term term;
 
     MUST(builder != NULL);
-    if (tn_tls_term_read(text, len, true, builder, &err) == TENON_OK) {
+    if (tn_plain_read(text, len, true, builder, &err) == TENON_OK) {
         MUST(tenon_builder_term(builder, &term) == TENON_OK);
     }
     tenon_builder_free(builder);

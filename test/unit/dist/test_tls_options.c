@@ -12,72 +12,6 @@
 #include <unistd.h>
 
 #include "dist/tls_options.h"
-#include "dist/tls_terms.h"
-
-/* ---- terms --------------------------------------------------------------- */
-
-static void reads_as(const char *text, const char *printed)
-{
-    tenon_builder *builder = tenon_builder_new();
-    tenon_error err = { 0 };
-    tenon_term term;
-    char buf[256];
-
-    if (tn_tls_term_read(text, strlen(text), true, builder, &err) != TENON_OK) {
-        fail_msg("\"%s\": %s", text, err.text);
-    }
-    assert_int_equal(tenon_builder_term(builder, &term), TENON_OK);
-    tenon_term_print(term, buf, sizeof buf);
-    assert_string_equal(buf, printed);
-    tenon_builder_free(builder);
-}
-
-static void terms_are_read_as_a_beam_node_reads_them(void **state)
-{
-    (void)state;
-    reads_as("a.", ":a");
-    reads_as(" 'tlsv1.2' . % end", ":\"tlsv1.2\"");
-    reads_as("[].", "[]");
-    reads_as("{}.", "{}");
-    reads_as("[1, -20,\n {a,[b]}].", "[1, -20, {:a, [:b]}]");
-    reads_as("\"\".", "\"\"");
-    reads_as("\"a\\\"b\\n\".", "\"a\\\"b\\n\"");
-    reads_as("<<\"x\">>.", "\"x\"");
-    reads_as("<<>>.", "\"\"");
-    reads_as("% first\n{server, % inner\n \"x%y\"}.", "{:server, \"x%y\"}");
-}
-
-static void refused(const char *text, const char *expected)
-{
-    tenon_builder *builder = tenon_builder_new();
-    tenon_error err = { 0 };
-
-    assert_true(tn_tls_term_read(text, strlen(text), true, builder, &err) < 0);
-    if (strstr(err.text, expected) == NULL) {
-        fail_msg("\"%s\": expected \"%s\" in \"%s\"", text, expected, err.text);
-    }
-    tenon_builder_free(builder);
-}
-
-static void what_is_no_term_is_told_by_its_line(void **state)
-{
-    char deep[200];
-
-    (void)state;
-    refused("", "line 1: expected an atom");
-    refused("[a,\n b", "line 2: expected ], got the end");
-    refused("{a;b}.", "line 1: expected }, got \";\"");
-    refused("a", "expected a full stop");
-    refused("a. b.", "expected nothing more, got \"b\"");
-    refused("\"abc", "expected the closing quote");
-    refused("#{a => b}.", "got \"#\"");
-    refused("1234567890123456789.", "at most 18 digits");
-    refused("12x.", "an integer");
-    refused("Variable.", "got \"V\"");
-    memset(deep, '[', sizeof deep);
-    deep[sizeof deep - 1] = '\0';
-    refused(deep, "nesting of at most 16");
-}
 
 /* ---- options ------------------------------------------------------------- */
 
@@ -263,8 +197,6 @@ static void a_file_of_another_form_is_refused(void **state)
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(terms_are_read_as_a_beam_node_reads_them),
-        cmocka_unit_test(what_is_no_term_is_told_by_its_line),
         cmocka_unit_test(each_option_sets_its_own_field),
         cmocka_unit_test(an_option_that_cannot_be_is_refused_by_name),
         cmocka_unit_test(a_file_of_a_beam_node_is_taken_as_it_is),

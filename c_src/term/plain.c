@@ -1,10 +1,9 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* Recursive descent. A list's length stands before its elements, so a list is
  * read twice: first for nothing but its length. */
-#include "dist/tls_terms.h"
+#include "term/plain.h"
 
 #include <inttypes.h>
-#include <stdlib.h>
 #include <string.h>
 
 #include "base/error.h"
@@ -16,6 +15,7 @@ struct reader {
     const char *at;
     const char *end;
     const char *begin;
+    unsigned line; /* that of begin */
     tenon_error *err;
     char text[TEXT_MAX_BYTES + 1]; /* of the last quoted text or word */
     size_t text_len;
@@ -24,13 +24,20 @@ struct reader {
 static enum tenon_err
 read_term(struct reader *r, tenon_builder *out, unsigned depth);
 
-static enum tenon_err fail(struct reader *r, const char *expected)
+static unsigned line_of(const struct reader *r)
 {
-    unsigned line = 1;
+    unsigned line = r->line;
 
     for (const char *p = r->begin; p < r->at; p++) {
         line += *p == '\n';
     }
+    return line;
+}
+
+static enum tenon_err fail(struct reader *r, const char *expected)
+{
+    unsigned line = line_of(r);
+
     if (r->at == r->end) {
         return tn_error(r->err, TENON_E_TERM_SYNTAX,
                         "line %u: expected %s, got the end", line, expected);
@@ -244,9 +251,9 @@ static enum tenon_err read_text(struct reader *r, tenon_builder *out)
 static enum tenon_err
 read_term(struct reader *r, tenon_builder *out, unsigned depth)
 {
-    if (depth > TN_TLS_TERMS_DEPTH) {
+    if (depth > TN_PLAIN_DEPTH_MAX) {
         return tn_error(r->err, TENON_E_TERM_DEEP,
-                        "expected a nesting of at most %u", TN_TLS_TERMS_DEPTH);
+                        "expected a nesting of at most %u", TN_PLAIN_DEPTH_MAX);
     }
     if (take(r, "<<")) {
         return read_binary(r, out);
@@ -268,29 +275,54 @@ read_term(struct reader *r, tenon_builder *out, unsigned depth)
     return fail(r, "an atom, integer, string, binary, list or tuple");
 }
 
-enum tenon_err tn_tls_term_read(const char *text,
-                                size_t len,
-                                bool has_dot,
-                                tenon_builder *out,
-                                tenon_error *err)
+/* The next term, and the white space behind it. */
+static enum tenon_err
+read_one(struct reader *r, bool has_dot, tenon_builder *out)
 {
-    struct reader *r = malloc(sizeof *r);
-
-    if (r == NULL) {
-        return tn_error(err, TENON_E_NOMEM, "reading options: out of memory");
-    }
-    *r = (struct reader){
-        .at = text, .end = text + len, .begin = text, .err = err
-    };
     enum tenon_err rc = read_term(r, out, 0);
 
     if (rc == TENON_OK && has_dot && !take(r, ".")) {
         rc = fail(r, "a full stop");
     }
     skip_space(r);
-    if (rc == TENON_OK && r->at != r->end) {
-        rc = fail(r, "nothing more");
-    }
-    free(r);
     return rc == TENON_OK ? tenon_builder_error(out) : rc;
+}
+
+enum tenon_err tn_plain_read(const char *text,
+                             size_t len,
+                             bool has_dot,
+                             tenon_builder *out,
+                             tenon_error *err)
+{
+    struct reader r = {
+        .at = text, .end = text + len, .begin = text, .line = 1, .err = err
+    };
+    enum tenon_err rc = read_one(&r, has_dot, out);
+
+    return rc == TENON_OK && r.at != r.end ? fail(&r, "nothing more") : rc;
+}
+
+struct tn_plain tn_plain_begin(const char *text, size_t len)
+{
+    struct reader r = {
+        .at = text, .end = text + len, .begin = text, .line = 1
+    };
+
+    skip_space(&r);
+    return (struct tn_plain){ .at = r.at, .end = r.end, .line = line_of(&r) };
+}
+
+enum tenon_err
+tn_plain_next(struct tn_plain *plain, tenon_builder *out, tenon_error *err)
+{
+    struct reader r = { .at = plain->at,
+                        .end = plain->end,
+                        .begin = plain->at,
+                        .line = plain->line,
+                        .err = err };
+    enum tenon_err rc = read_one(&r, true, out);
+
+    plain->at = r.at;
+    plain->line = line_of(&r);
+    return rc;
 }
