@@ -76,18 +76,21 @@ struct tn_info *tn_info_of(tenon_node *node)
     return tn_node_part(node, PART_KEY);
 }
 
+const struct tn_info_function *const tn_info_tables[] = {
+    tn_info_code_functions,       tn_info_dashboard_functions,
+    tn_info_memory_functions,     tn_info_nodes_functions,
+    tn_info_observer_functions,   tn_info_process_functions,
+    tn_info_statistics_functions, tn_info_system_functions,
+    tn_info_time_functions,       NULL,
+};
+
 enum tenon_err tn_info_start(tenon_node *node, tenon_error *err)
 {
-    static const struct tn_info_function *const tables[] = {
-        tn_info_process_functions,   tn_info_system_functions,
-        tn_info_code_functions,      tn_info_observer_functions,
-        tn_info_dashboard_functions,
-    };
     enum tenon_err rc = attach(node);
 
-    for (size_t i = 0; i < sizeof tables / sizeof tables[0]; i++) {
+    for (size_t i = 0; tn_info_tables[i] != NULL; i++) {
         if (rc == TENON_OK) {
-            rc = add_table(node, tables[i]);
+            rc = add_table(node, tn_info_tables[i]);
         }
     }
     if (rc == TENON_OK) {

@@ -48,11 +48,17 @@ struct tn_info_function {
     bool blocks; /* runs on a worker */
 };
 
-extern const struct tn_info_function tn_info_process_functions[];
-extern const struct tn_info_function tn_info_system_functions[];
 extern const struct tn_info_function tn_info_code_functions[];
-extern const struct tn_info_function tn_info_observer_functions[];
 extern const struct tn_info_function tn_info_dashboard_functions[];
+extern const struct tn_info_function tn_info_memory_functions[];
+extern const struct tn_info_function tn_info_nodes_functions[];
+extern const struct tn_info_function tn_info_observer_functions[];
+extern const struct tn_info_function tn_info_process_functions[];
+extern const struct tn_info_function tn_info_statistics_functions[];
+extern const struct tn_info_function tn_info_system_functions[];
+extern const struct tn_info_function tn_info_time_functions[];
+/* All of these; NULL ends it. */
+extern const struct tn_info_function *const tn_info_tables[];
 
 /* Registers them all. Errors: EXISTS, LIMIT, NOMEM. */
 TENON_CHECK enum tenon_err tn_info_start(tenon_node *node, tenon_error *err);
@@ -64,6 +70,11 @@ static inline tenon_term tn_question_arg(const struct tn_question *question,
 }
 
 /* ---- parts of answers that several questions share --------------------- */
+
+static inline void tn_info_undefined(struct tn_question *question)
+{
+    tenon_build_atom(question->out, "undefined");
+}
 
 /* Appends the list of all pids. */
 void tn_info_build_processes(tenon_node *node, tenon_builder *out);

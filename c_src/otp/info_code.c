@@ -312,13 +312,8 @@ static void applications(struct tn_question *question)
     tenon_build_nil(question->out);
 }
 
-static void undefined(struct tn_question *question)
-{
-    tenon_build_atom(question->out, "undefined");
-}
-
 const struct tn_info_function tn_info_code_functions[] = {
-    { "application", "get_env", 2, undefined, false },
+    { "application", "get_env", 2, tn_info_undefined, false },
     { "application", "loaded_applications", 0, applications, false },
     { "application", "which_applications", 0, applications, false },
     { "application", "which_applications", 1, applications, false },

@@ -193,18 +193,13 @@ static const char *const arguments[] = {
 /* No argument breaks a function: it answers, or raises. */
 static void any_argument_gets_an_answer(void **state)
 {
-    static const struct tn_info_function *const tables[] = {
-        tn_info_process_functions,   tn_info_system_functions,
-        tn_info_code_functions,      tn_info_observer_functions,
-        tn_info_dashboard_functions,
-    };
     tenon_node *node = *state;
     char args[200];
 
-    for (size_t t = 0; t < 5; t++) {
-        for (size_t i = 0; tables[t][i].module != NULL; i++) {
+    for (size_t t = 0; tn_info_tables[t] != NULL; t++) {
+        for (size_t i = 0; tn_info_tables[t][i].module != NULL; i++) {
             for (size_t a = 0; a < sizeof arguments / sizeof *arguments; a++) {
-                const struct tn_info_function *f = &tables[t][i];
+                const struct tn_info_function *f = &tn_info_tables[t][i];
                 const char *x = arguments[a];
 
                 snprintf(args, sizeof args,
