@@ -105,8 +105,7 @@ static void send_to_peer(void *user, tenon_term to, tenon_term message)
     enum tenon_err rc =
         message.bytes == NULL
             ? TENON_E_NOMEM
-            : tn_send_connected(node, tn_process_pid(scope->self), to,
-                                message);
+            : tn_send_connected(node, tn_process_pid(scope->self), to, message);
 
     if (rc != TENON_OK) {
         give_up(scope, &name, rc);
@@ -504,8 +503,29 @@ static bool has_ended(tenon_process *process)
     return ended;
 }
 
-enum tenon_err
-tenon_pg_join(tenon_process *member, const char *name, tenon_term group)
+/* What a process does to its membership; with the scope entered. */
+typedef enum tenon_err
+change_fn(struct scope *scope, tenon_term group, tenon_process *member);
+
+static enum tenon_err
+join(struct scope *scope, tenon_term group, tenon_process *member)
+{
+    if (has_ended(member)) {
+        return TENON_E_NOPROC;
+    }
+    return tn_pg_scope_join(&scope->core, group, tn_process_pid(member));
+}
+
+static enum tenon_err
+leave_group(struct scope *scope, tenon_term group, tenon_process *member)
+{
+    return tn_pg_scope_leave(&scope->core, group, tn_process_pid(member));
+}
+
+static enum tenon_err change_membership(tenon_process *member,
+                                        const char *name,
+                                        tenon_term group,
+                                        change_fn *change)
 {
     tenon_builder built;
     tenon_term form;
@@ -514,44 +534,30 @@ tenon_pg_join(tenon_process *member, const char *name, tenon_term group)
         return TENON_E_INVAL;
     }
     enum tenon_err rc = canonical(&built, group, &form);
-    struct scope *scope =
-        rc == TENON_OK ? enter(tenon_process_node(member), name) : NULL;
 
     if (rc == TENON_OK) {
+        struct scope *scope = enter(tenon_process_node(member), name);
+
         rc = TENON_E_NOPROC;
-    }
-    if (scope != NULL) {
-        if (!has_ended(member)) {
-            rc = tn_pg_scope_join(&scope->core, form, tn_process_pid(member));
+        if (scope != NULL) {
+            rc = change(scope, form, member);
+            leave(scope);
         }
-        leave(scope);
     }
     tn_builder_fini(&built);
     return rc;
 }
 
 enum tenon_err
+tenon_pg_join(tenon_process *member, const char *name, tenon_term group)
+{
+    return change_membership(member, name, group, join);
+}
+
+enum tenon_err
 tenon_pg_leave(tenon_process *member, const char *name, tenon_term group)
 {
-    tenon_builder built;
-    tenon_term form;
-
-    if (member == NULL) {
-        return TENON_E_INVAL;
-    }
-    enum tenon_err rc = canonical(&built, group, &form);
-    struct scope *scope =
-        rc == TENON_OK ? enter(tenon_process_node(member), name) : NULL;
-
-    if (rc == TENON_OK) {
-        rc = TENON_E_NOPROC;
-    }
-    if (scope != NULL) {
-        rc = tn_pg_scope_leave(&scope->core, form, tn_process_pid(member));
-        leave(scope);
-    }
-    tn_builder_fini(&built);
-    return rc;
+    return change_membership(member, name, group, leave_group);
 }
 
 enum tenon_err tenon_pg_members(tenon_node *node,
