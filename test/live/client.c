@@ -5,7 +5,7 @@
 #include <pthread.h>
 #include <stdlib.h>
 
-#include <tenon.h>
+#include "handlers.h"
 
 #define MODULE "client"
 /* Tasks that one test run starts by `start`. */
@@ -329,11 +329,7 @@ static void do_start_child(tenon_call *call, void *user)
 
 /* ---- the library -------------------------------------------------------- */
 
-static const struct {
-    const char *name;
-    unsigned arity;
-    tenon_function_fn fn;
-} functions[] = {
+static const struct handler functions[] = {
     { "call", 3, do_call },
     { "cast", 2, do_cast },
     { "send", 2, do_send },
@@ -348,17 +344,10 @@ static const struct {
 
 static enum tenon_err load(tenon_node *node, void **state, tenon_error *err)
 {
-    enum tenon_err rc = TENON_OK;
-
     (void)state;
     (void)err;
-    for (size_t i = 0; i < sizeof functions / sizeof *functions; i++) {
-        if (rc == TENON_OK) {
-            rc = tenon_function(node, MODULE, functions[i].name,
-                                functions[i].arity, functions[i].fn, NULL, 0);
-        }
-    }
-    return rc;
+    return add_handlers(node, MODULE, functions,
+                        sizeof functions / sizeof *functions);
 }
 
 static void unload(void *state)

@@ -7,7 +7,7 @@
 #include <stdlib.h>
 #include <string.h>
 
-#include <tenon.h>
+#include "handlers.h"
 
 #define MODULE "probe"
 
@@ -746,11 +746,7 @@ static void probe_repeat(tenon_call *call, void *user)
 
 /* ---- the library ------------------------------------------------------- */
 
-static const struct {
-    const char *name;
-    unsigned arity;
-    tenon_function_fn fn;
-} functions[] = {
+static const struct handler functions[] = {
     { "register", 2, probe_register },
     { "providers", 1, probe_providers },
     { "dispatch", 2, probe_dispatch },
@@ -768,17 +764,10 @@ static const struct {
 
 static enum tenon_err load(tenon_node *node, void **state, tenon_error *err)
 {
-    enum tenon_err rc = TENON_OK;
-
     (void)state;
     (void)err;
-    for (size_t i = 0; i < sizeof functions / sizeof *functions; i++) {
-        if (rc == TENON_OK) {
-            rc = tenon_function(node, MODULE, functions[i].name,
-                                functions[i].arity, functions[i].fn, NULL, 0);
-        }
-    }
-    return rc;
+    return add_handlers(node, MODULE, functions,
+                        sizeof functions / sizeof *functions);
 }
 
 static void unload(void *state)

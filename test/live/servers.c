@@ -5,7 +5,7 @@
 #include <stdlib.h>
 #include <string.h>
 
-#include <tenon.h>
+#include "handlers.h"
 
 #define MODULE "servers"
 
@@ -401,11 +401,7 @@ static void ignore(tenon_call *call, void *user)
     tenon_reply(call, ":ignore");
 }
 
-static const struct {
-    const char *name;
-    unsigned arity;
-    tenon_function_fn fn;
-} functions[] = {
+static const struct handler functions[] = {
     { "start", 2, start },
     { "start_link", 2, start_link },
     { "start_link", 3, start_link_to },
@@ -422,16 +418,8 @@ static enum tenon_err load(tenon_node *node, void **state, tenon_error *err)
 {
     (void)state;
     (void)err;
-    for (size_t i = 0; i < sizeof functions / sizeof *functions; i++) {
-        enum tenon_err rc =
-            tenon_function(node, MODULE, functions[i].name, functions[i].arity,
-                           functions[i].fn, NULL, 0);
-
-        if (rc != TENON_OK) {
-            return rc;
-        }
-    }
-    return TENON_OK;
+    return add_handlers(node, MODULE, functions,
+                        sizeof functions / sizeof *functions);
 }
 
 TENON_HANDLERS = { TENON_HANDLERS_ABI, "servers", load, NULL };
