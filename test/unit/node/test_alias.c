@@ -7,26 +7,7 @@
 
 #include <cmocka.h>
 
-#include "nodes.h"
-
-static tenon_node *node;
-
-static int start_node(void **state)
-{
-    (void)state;
-    node = lone_node(NULL);
-    return 0;
-}
-
-static int stop_node(void **state)
-{
-    (void)state;
-    tn_lock(node);
-    assert_null(node->aliases.table);
-    tn_unlock(node);
-    tenon_node_stop(node);
-    return 0;
-}
+#include "one_node.h"
 
 static void send_to(const tenon_ref *alias, const char *text)
 {

@@ -7,24 +7,7 @@
 
 #include <cmocka.h>
 
-#include "nodes.h"
-
-static tenon_node *node;
-
-static int start_node(void **state)
-{
-    (void)state;
-    node = lone_node(NULL);
-    return 0;
-}
-
-static int stop_node(void **state)
-{
-    (void)state;
-    assert_int_equal(stats_of(node).links, 0);
-    tenon_node_stop(node);
-    return 0;
-}
+#include "one_node.h"
 
 static void link_both(tenon_process *one, tenon_process *other)
 {

@@ -8,24 +8,8 @@
 
 #include <cmocka.h>
 
-#include "nodes.h"
+#include "one_node.h"
 #include "unit/support/nomem.h"
-
-static tenon_node *node;
-
-static int start_node(void **state)
-{
-    (void)state;
-    node = lone_node(NULL);
-    return 0;
-}
-
-static int stop_node(void **state)
-{
-    (void)state;
-    tenon_node_stop(node);
-    return 0;
-}
 
 static void fail_each(nomem_scenario scenario)
 {

@@ -13,6 +13,7 @@
 #include <sys/wait.h>
 
 #include "nodes.h"
+#include "unit/support/functions.h"
 
 extern char **environ;
 
@@ -20,18 +21,6 @@ static tenon_node *a, *b;
 static const char *own_path;
 
 /* ---- functions that b offers --------------------------------------------- */
-
-static void give_back(tenon_call *call, void *user)
-{
-    (void)user;
-    tenon_reply_term(call, tenon_call_arg(call, 0));
-}
-
-static void exit_with(tenon_call *call, void *user)
-{
-    (void)user;
-    tenon_exit(call, "~t", tenon_call_arg(call, 0));
-}
 
 static void wait_for_exit(tenon_call *call, void *user)
 {

@@ -7,23 +7,7 @@
 
 #include <cmocka.h>
 
-#include "nodes.h"
-
-static tenon_node *node;
-
-static int start_node(void **state)
-{
-    (void)state;
-    node = lone_node(NULL);
-    return 0;
-}
-
-static int stop_node(void **state)
-{
-    (void)state;
-    tenon_node_stop(node);
-    return 0;
-}
+#include "one_node.h"
 
 /* ---- a process that records what happens to it -------------------------- */
 

@@ -61,6 +61,13 @@ static inline tenon_node *own_node_start(void)
     return node;
 }
 
+/* A teardown for tests whose state is the node. */
+static inline int own_node_stop(void **state)
+{
+    tenon_node_stop(*state);
+    return 0;
+}
+
 /* The text of a term; of limited length, one per call in a line. */
 static inline const char *text_of(tenon_term term)
 {

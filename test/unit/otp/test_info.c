@@ -27,12 +27,6 @@ static int start(void **state)
     return 0;
 }
 
-static int stop(void **state)
-{
-    tenon_node_stop(*state);
-    return 0;
-}
-
 /* The answer to module:name(args), printed; what was raised in angle
  * brackets. */
 static const char *
@@ -242,5 +236,5 @@ int main(void)
         cmocka_unit_test(any_argument_gets_an_answer),
         cmocka_unit_test(what_is_not_registered_stays_undefined),
     };
-    return cmocka_run_group_tests_name("otp/info", tests, start, stop);
+    return cmocka_run_group_tests_name("otp/info", tests, start, own_node_stop);
 }

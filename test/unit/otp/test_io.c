@@ -20,12 +20,6 @@ static int start(void **state)
     return 0;
 }
 
-static int stop(void **state)
-{
-    tenon_node_stop(*state);
-    return 0;
-}
-
 /* ---- asking a group leader ------------------------------------------------ */
 
 /* Tells the test's process {code, value}. */
@@ -350,5 +344,5 @@ int main(void)
         cmocka_unit_test(the_own_group_leader_takes_text_in_its_encoding),
         cmocka_unit_test(latin1_becomes_utf8),
     };
-    return cmocka_run_group_tests(tests, start, stop);
+    return cmocka_run_group_tests(tests, start, own_node_stop);
 }

@@ -42,12 +42,6 @@ static int start(void **state)
     return 0;
 }
 
-static int stop(void **state)
-{
-    tenon_node_stop(*state);
-    return 0;
-}
-
 static bool is_last_locked(const char *expected)
 {
     const char *at = strstr(logged.line, "level=");
@@ -136,5 +130,5 @@ int main(void)
         cmocka_unit_test(what_is_no_event_is_dropped),
         cmocka_unit_test(a_long_text_is_cut_with_its_line),
     };
-    return cmocka_run_group_tests(tests, start, stop);
+    return cmocka_run_group_tests(tests, start, own_node_stop);
 }

@@ -10,27 +10,16 @@
 
 #include "otp/io.h"
 #include "own_node.h"
+#include "unit/support/functions.h"
 #include "unit/support/nomem.h"
 
 /* An answer that could not be made is waited for this long. */
 #define SHORT_MS 30u
 
-static void give_back(tenon_call *call, void *user)
-{
-    (void)user;
-    tenon_reply_term(call, tenon_call_arg(call, 0));
-}
-
 static void give_request(tenon_call *call, void *state)
 {
     (void)state;
     tenon_reply_term(call, tenon_call_request(call));
-}
-
-static void raise_it(tenon_call *call, void *user)
-{
-    (void)user;
-    tenon_raise(call, "~t", tenon_call_arg(call, 0));
 }
 
 static int start(void **state)
@@ -40,12 +29,6 @@ static int start(void **state)
     OK(tenon_function(node, "m", "raise", 1, raise_it, NULL, TENON_INLINE));
     OK(tn_io_start(node, NULL));
     *state = node;
-    return 0;
-}
-
-static int stop(void **state)
-{
-    tenon_node_stop(*state);
     return 0;
 }
 
@@ -206,5 +189,6 @@ int main(void)
         cmocka_unit_test(rex_survives_any_failed_allocation),
         cmocka_unit_test(io_survives_any_failed_allocation),
     };
-    return cmocka_run_group_tests_name("otp/nomem", tests, start, stop);
+    return cmocka_run_group_tests_name("otp/nomem", tests, start,
+                                       own_node_stop);
 }

@@ -9,6 +9,7 @@
 #include <cmocka.h>
 
 #include "own_node.h"
+#include "unit/support/functions.h"
 
 #define MODULE "Elixir.KV.Router"
 #define TASKS "Elixir.KV.RouterTasks"
@@ -31,12 +32,6 @@ static void tell_where(tenon_call *call, void *user)
     const char *where = tn_on_loop(tenon_call_node(call)) ? "loop" : "worker";
     (void)user;
     tenon_reply(call, "{~t, ~a}", tenon_call_arg(call, 0), where);
-}
-
-static void exit_with(tenon_call *call, void *user)
-{
-    (void)user;
-    tenon_exit(call, "~t", tenon_call_arg(call, 0));
 }
 
 static int start(void **state)

@@ -8,6 +8,7 @@
 #include <cmocka.h>
 
 #include "own_node.h"
+#include "unit/support/functions.h"
 #include "unit/support/nomem.h"
 
 /* What could not be made is waited for this long. */
@@ -18,24 +19,12 @@ static const tenon_route_entry table[] = { { 'a', 'm', OWN_NAME },
 static const uint8_t list_bytes[] = { 108, 0, 0, 0, 1, 97, 1, 106 };
 static const tenon_term list = { list_bytes, sizeof list_bytes };
 
-static void give_back(tenon_call *call, void *user)
-{
-    (void)user;
-    tenon_reply_term(call, tenon_call_arg(call, 0));
-}
-
 static int start(void **state)
 {
     tenon_node *node = own_node_start();
     OK(tenon_function(node, "m", "short", 1, give_back, NULL, TENON_INLINE));
     OK(tenon_function(node, "m", "long", 1, give_back, NULL, 0));
     *state = node;
-    return 0;
-}
-
-static int stop(void **state)
-{
-    tenon_node_stop(*state);
     return 0;
 }
 
@@ -96,5 +85,6 @@ int main(void)
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(routing_survives_any_failed_allocation),
     };
-    return cmocka_run_group_tests_name("otp/route_nomem", tests, start, stop);
+    return cmocka_run_group_tests_name("otp/route_nomem", tests, start,
+                                       own_node_stop);
 }

@@ -51,12 +51,6 @@ static int start(void **state)
     return 0;
 }
 
-static int stop(void **state)
-{
-    tenon_node_stop(*state);
-    return 0;
-}
-
 static void assert_rpc(tenon_node *node,
                        const char *function,
                        enum tenon_err code,
@@ -222,5 +216,5 @@ int main(void)
         cmocka_unit_test(the_calling_back_form_gives_the_same),
         cmocka_unit_test(a_cast_runs_the_function),
     };
-    return cmocka_run_group_tests_name("otp/rpc", tests, start, stop);
+    return cmocka_run_group_tests_name("otp/rpc", tests, start, own_node_stop);
 }

@@ -10,35 +10,12 @@
 #include <cmocka.h>
 
 #include "own_node.h"
-
-static void give_back(tenon_call *call, void *user)
-{
-    (void)user;
-    tenon_reply(call, "~t", tenon_call_arg(call, 0));
-}
+#include "unit/support/functions.h"
 
 static void give_nothing(tenon_call *call, void *user)
 {
     (void)call;
     (void)user;
-}
-
-static void raise_it(tenon_call *call, void *user)
-{
-    (void)user;
-    tenon_raise(call, "~t", tenon_call_arg(call, 0));
-}
-
-static void throw_it(tenon_call *call, void *user)
-{
-    (void)user;
-    tenon_throw(call, "~t", tenon_call_arg(call, 0));
-}
-
-static void exit_with_it(tenon_call *call, void *user)
-{
-    (void)user;
-    tenon_exit(call, "~t", tenon_call_arg(call, 0));
 }
 
 static void end_own_process(tenon_call *call, void *user)
@@ -66,16 +43,10 @@ static int start(void **state)
     OK(tenon_function(node, "m", "nothing", 0, give_nothing, NULL, 0));
     OK(tenon_function(node, "m", "raise", 1, raise_it, NULL, 0));
     OK(tenon_function(node, "m", "throw", 1, throw_it, NULL, 0));
-    OK(tenon_function(node, "m", "exit", 1, exit_with_it, NULL, 0));
+    OK(tenon_function(node, "m", "exit", 1, exit_with, NULL, 0));
     OK(tenon_function(node, "m", "end", 0, end_own_process, NULL, 0));
     OK(tenon_function(node, "m", "tell", 2, tell, NULL, 0));
     *state = node;
-    return 0;
-}
-
-static int stop(void **state)
-{
-    tenon_node_stop(*state);
     return 0;
 }
 
@@ -433,5 +404,6 @@ int main(void)
         cmocka_unit_test(nobody_sees_a_global_name_server),
         cmocka_unit_test(no_message_breaks_the_services),
     };
-    return cmocka_run_group_tests_name("otp/services", tests, start, stop);
+    return cmocka_run_group_tests_name("otp/services", tests, start,
+                                       own_node_stop);
 }

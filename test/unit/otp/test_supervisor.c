@@ -9,6 +9,7 @@
 #include <cmocka.h>
 
 #include "own_node.h"
+#include "unit/support/functions.h"
 
 struct fixture {
     tenon_node *node;
@@ -75,12 +76,6 @@ static void give(tenon_call *call, void *user)
 {
     (void)user;
     tenon_reply(call, "~t", tenon_call_arg(call, 0));
-}
-
-static void raise_it(tenon_call *call, void *user)
-{
-    (void)user;
-    tenon_raise(call, "~t", tenon_call_arg(call, 0));
 }
 
 /* The end of a child with {:quietly, _} is no news. */

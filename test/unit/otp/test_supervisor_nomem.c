@@ -10,6 +10,7 @@
 
 #include "base/clock.h"
 #include "own_node.h"
+#include "unit/support/functions.h"
 #include "unit/support/nomem.h"
 
 /* An answer that could not be made is waited for this long. */
@@ -56,12 +57,6 @@ static void continue_once(tenon_process *self, tenon_term what, void *state)
         (void)tenon_server_continue(self, "{:more, ~i}", (int64_t)1);
         (void)tenon_server_timeout(self, 3600000);
     }
-}
-
-static void give_back(tenon_call *call, void *user)
-{
-    (void)user;
-    tenon_reply_term(call, tenon_call_arg(call, 0));
 }
 
 /* False: the answer was lost, and nothing more is asked. */

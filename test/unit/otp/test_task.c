@@ -10,6 +10,7 @@
 #include <pthread.h>
 
 #include "own_node.h"
+#include "unit/support/functions.h"
 
 #define SUPERVISOR "Elixir.Tasks"
 #define MAX_CHILDREN 3u
@@ -25,30 +26,6 @@ struct fixture {
 };
 
 /* ---- functions that the tasks run -------------------------------------- */
-
-static void echo(tenon_call *call, void *user)
-{
-    (void)user;
-    tenon_reply_term(call, tenon_call_arg(call, 0));
-}
-
-static void raise_it(tenon_call *call, void *user)
-{
-    (void)user;
-    tenon_raise(call, "~t", tenon_call_arg(call, 0));
-}
-
-static void throw_it(tenon_call *call, void *user)
-{
-    (void)user;
-    tenon_throw(call, "~t", tenon_call_arg(call, 0));
-}
-
-static void exit_with(tenon_call *call, void *user)
-{
-    (void)user;
-    tenon_exit(call, "~t", tenon_call_arg(call, 0));
-}
 
 /* Tells the test's process that it runs, and never answers. */
 static void hang(tenon_call *call, void *user)
@@ -84,8 +61,8 @@ static int start(void **state)
     tenon_error err = { 0 };
     f->node = own_node_start();
     f->me = me_new(f->node);
-    OK(tenon_function(f->node, "m", "echo", 1, echo, NULL, TENON_INLINE));
-    OK(tenon_function(f->node, "m", "slow_echo", 1, echo, NULL, 0));
+    OK(tenon_function(f->node, "m", "echo", 1, give_back, NULL, TENON_INLINE));
+    OK(tenon_function(f->node, "m", "slow_echo", 1, give_back, NULL, 0));
     OK(tenon_function(f->node, "m", "raise", 1, raise_it, NULL, 0));
     OK(tenon_function(f->node, "m", "throw", 1, throw_it, NULL, 0));
     OK(tenon_function(f->node, "m", "exit", 1, exit_with, NULL, 0));

@@ -9,6 +9,7 @@
 #include <cmocka.h>
 
 #include "own_node.h"
+#include "unit/support/functions.h"
 #include "unit/support/nomem.h"
 
 /* What could not be made is waited for this long. */
@@ -17,18 +18,6 @@
 
 static const uint8_t list_bytes[] = { 108, 0, 0, 0, 1, 97, 1, 106 };
 static const tenon_term list = { list_bytes, sizeof list_bytes };
-
-static void give_back(tenon_call *call, void *user)
-{
-    (void)user;
-    tenon_reply_term(call, tenon_call_arg(call, 0));
-}
-
-static void raise_it(tenon_call *call, void *user)
-{
-    (void)user;
-    tenon_raise(call, "~t", tenon_call_arg(call, 0));
-}
 
 static tenon_process *start_supervisor(tenon_node *node)
 {
@@ -43,12 +32,6 @@ static int start(void **state)
     OK(tenon_function(node, "m", "slow_echo", 1, give_back, NULL, 0));
     OK(tenon_function(node, "m", "raise", 1, raise_it, NULL, 0));
     *state = node;
-    return 0;
-}
-
-static int stop(void **state)
-{
-    tenon_node_stop(*state);
     return 0;
 }
 
@@ -127,5 +110,6 @@ int main(void)
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(tasks_survive_any_failed_allocation),
     };
-    return cmocka_run_group_tests_name("otp/task_nomem", tests, start, stop);
+    return cmocka_run_group_tests_name("otp/task_nomem", tests, start,
+                                       own_node_stop);
 }

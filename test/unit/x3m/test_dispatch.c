@@ -58,12 +58,6 @@ static int start(void **state)
     return 0;
 }
 
-static int stop(void **state)
-{
-    tenon_node_stop(*state);
-    return 0;
-}
-
 /* raw: an Elixir term. owned: tenon_message_free. */
 static tenon_message *
 message_to(tenon_node *node, const char *service, const char *raw)
@@ -315,5 +309,5 @@ int main(void)
         cmocka_unit_test(wrong_arguments_are_refused),
     };
 
-    return cmocka_run_group_tests(tests, start, stop);
+    return cmocka_run_group_tests(tests, start, own_node_stop);
 }

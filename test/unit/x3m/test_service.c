@@ -248,12 +248,6 @@ static int start(void **state)
     return 0;
 }
 
-static int stop(void **state)
-{
-    tenon_node_stop(*state);
-    return 0;
-}
-
 /* ---- calling functions as a peer does --------------------------------- */
 
 /* A message term for a service with the caller as reply_to; more: pairs in
@@ -1248,7 +1242,7 @@ int main(void)
     const struct CMUnitTest ends[] = {
         cmocka_unit_test(a_dispatch_under_way_ends_with_its_node),
     };
-    int failed = cmocka_run_group_tests(tests, start, stop);
+    int failed = cmocka_run_group_tests(tests, start, own_node_stop);
 
     return failed + cmocka_run_group_tests(ends, NULL, NULL);
 }

@@ -88,12 +88,6 @@ static int start(void **state)
     return 0;
 }
 
-static int stop(void **state)
-{
-    tenon_node_stop(*state);
-    return 0;
-}
-
 static void dispatch(tenon_node *node, const char *service, const char *raw)
 {
     tenon_value *request = tenon_value_format(raw);
@@ -630,5 +624,5 @@ int main(void)
         cmocka_unit_test(a_line_for_a_caller_of_this_node_stays_here),
         cmocka_unit_test(a_group_leader_among_the_metadata_comes_first),
     };
-    return cmocka_run_group_tests(tests, start, stop);
+    return cmocka_run_group_tests(tests, start, own_node_stop);
 }

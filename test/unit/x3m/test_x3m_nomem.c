@@ -52,12 +52,6 @@ static int start(void **state)
     return 0;
 }
 
-static int stop(void **state)
-{
-    tenon_node_stop(*state);
-    return 0;
-}
-
 static const uint8_t one_bytes[] = { 97, 1 };
 static const tenon_term one = { one_bytes, sizeof one_bytes };
 
@@ -282,5 +276,5 @@ int main(void)
         cmocka_unit_test(a_question_ends_whatever_cannot_be_allocated),
     };
 
-    return cmocka_run_group_tests(tests, start, stop);
+    return cmocka_run_group_tests(tests, start, own_node_stop);
 }
