@@ -132,6 +132,12 @@ static inline void tn_unlock(tenon_node *node)
 }
 
 /* Threads: any, without the lock. */
+/* As net_kernel:get_net_ticktime/0 has it. */
+static inline uint32_t tn_ticktime_s(const tenon_node *node)
+{
+    return (node->ticktime_ms + 999) / 1000;
+}
+
 static inline bool tn_is_stopping(tenon_node *node)
 {
     tn_lock(node);

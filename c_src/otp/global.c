@@ -13,6 +13,8 @@
 #include "node/node.h"
 #include "otp/gen.h"
 #include "otp/global_core.h"
+#include "otp/own.h"
+#include "term/build.h"
 
 #define NAME "global_name_server"
 #define PART "otp/global"
@@ -25,6 +27,7 @@ struct server {
     tenon_node *node;
     struct tn_global *global;
     tenon_process *process; /* borrowed: it lives as long as the node */
+    struct tn_sys sys;      /* of the process */
 };
 
 /* ---- sending ----------------------------------------------------------- */
@@ -282,11 +285,23 @@ static bool take_down(struct server *server, tenon_term message)
     return true;
 }
 
+static void build_state(void *state, tenon_builder *out)
+{
+    const struct server *server = state;
+    tenon_build_map(out, 2);
+    tenon_build_atom(out, "known");
+    tn_global_build_known(server->global, out, 0); /* names alone */
+    tenon_build_atom(out, "names");
+    if (tn_global_list(server->global, out) != TENON_OK) {
+        tn_builder_fail(out, TENON_E_NOMEM);
+    }
+}
+
 static void on_message(tenon_process *self, void *state, tenon_term message)
 {
     struct server *server = state;
-    (void)self;
-    if (!take_down(server, message)) {
+    if (!tn_own_system(self, &server->sys, build_state, server, message) &&
+        !take_down(server, message)) {
         tn_global_message(server->global, message);
     }
 }
@@ -341,6 +356,7 @@ static void free_server(void *part)
 {
     struct server *server = part;
     tn_global_free(server->global);
+    tn_sys_fini(&server->sys);
     tenon_process_release(server->process);
     free(server);
 }

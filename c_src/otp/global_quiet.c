@@ -35,9 +35,8 @@ static bool is_init_connect(tenon_term request, tenon_atom *peer)
            tenon_term_atom(name, peer) == TENON_OK;
 }
 
-static void on_message(tenon_process *self, void *state, tenon_term message)
+static void on_message(tenon_process *self, tenon_term message)
 {
-    (void)state;
     tenon_node *node = tenon_process_node(self);
     struct tn_gen gen = tn_gen_parse(message);
     tenon_atom peer;
@@ -52,17 +51,21 @@ static void on_message(tenon_process *self, void *state, tenon_term message)
     tenon_value_free(in_sync);
 }
 
-static void on_end(tenon_process *self, void *state, tenon_term reason)
+static void build_state(tenon_node *node, tenon_builder *out)
 {
-    (void)state;
-    tn_own_restart(self, reason, NAME, tn_global_quiet_start);
+    (void)node;
+    tenon_build_atom(out, "no_member");
 }
 
 enum tenon_err tn_global_quiet_start(tenon_node *node, tenon_error *err)
 {
-    static const struct tn_process_class class = {
+    static const struct tn_own quiet = {
+        .name = NAME,
+        .title = NAME,
+        .unseen = true,
         .on_message = on_message,
-        .on_exit = on_end,
+        .build_state = build_state,
+        .start = tn_global_quiet_start,
     };
-    return tn_own_start(node, &class, NAME, true, NULL, err);
+    return tn_own_start(node, &quiet, NULL, err);
 }

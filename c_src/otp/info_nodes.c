@@ -135,7 +135,7 @@ static void nodes_1(struct tn_question *question)
 
 static void ticktime(struct tn_question *question)
 {
-    tenon_build_uint(question->out, (question->node->ticktime_ms + 999) / 1000);
+    tenon_build_uint(question->out, tn_ticktime_s(question->node));
 }
 
 static void localhost(struct tn_question *question)

@@ -10,6 +10,7 @@
 #include "otp/erpc.h"
 #include "otp/gen.h"
 #include "otp/own.h"
+#include "term/build.h"
 
 /* What the new process does before it runs its function; the call's extra. */
 struct birth {
@@ -101,26 +102,35 @@ static void on_call(tenon_process *self, const struct tn_gen *gen)
     }
 }
 
-static void on_message(tenon_process *self, void *state, tenon_term message)
+static void on_message(tenon_process *self, tenon_term message)
 {
-    (void)state;
     struct tn_gen gen = tn_gen_parse(message);
     if (gen.kind == TN_GEN_CALL) {
         on_call(self, &gen);
     }
 }
 
-static void on_end(tenon_process *self, void *state, tenon_term reason)
+static void build_state(tenon_node *node, tenon_builder *out)
 {
-    (void)state;
-    tn_own_restart(self, reason, "net_kernel", tn_net_kernel_start);
+    tenon_build_map(out, 3);
+    tenon_build_atom(out, "node");
+    tenon_build_atom(out, tenon_node_name(node));
+    tenon_build_atom(out, "net_ticktime");
+    tenon_build_uint(out, tn_ticktime_s(node));
+    tenon_build_atom(out, "connected");
+    if (tenon_node_list(node, TENON_PEERS_CONNECTED, out) != TENON_OK) {
+        tn_builder_fail(out, TENON_E_NOMEM);
+    }
 }
 
 enum tenon_err tn_net_kernel_start(tenon_node *node, tenon_error *err)
 {
-    static const struct tn_process_class class = {
+    static const struct tn_own net_kernel = {
+        .name = "net_kernel",
+        .title = "net_kernel",
         .on_message = on_message,
-        .on_exit = on_end,
+        .build_state = build_state,
+        .start = tn_net_kernel_start,
     };
-    return tn_own_start(node, &class, "net_kernel", false, NULL, err);
+    return tn_own_start(node, &net_kernel, NULL, err);
 }

@@ -11,6 +11,7 @@
 #include "node/node.h"
 #include "node/text.h"
 #include "otp/gen.h"
+#include "otp/own.h"
 #include "otp/pg_scope.h"
 #include "term/build.h"
 #include "term/canonical.h"
@@ -36,6 +37,7 @@ struct scope {
     struct pg *pg;
     tenon_process *self; /* kept */
     struct tn_pg_scope core;
+    struct tn_sys sys; /* its process alone touches it */
     LIST_HEAD(, watch) watches;
     unsigned watch_count;
     bool
@@ -236,12 +238,27 @@ static void log_trouble(struct scope *scope, enum tenon_err rc)
            "why", tenon_err_text(rc), NULL);
 }
 
+static void build_state(void *state, tenon_builder *out)
+{
+    const struct scope *scope = state;
+
+    tenon_build_map(out, 2);
+    tenon_build_atom(out, "scope");
+    tenon_build_atom(out, scope->name);
+    tenon_build_atom(out, "groups");
+    pthread_mutex_lock(&scope->pg->lock);
+    (void)tn_pg_scope_all(&scope->core, out);
+    pthread_mutex_unlock(&scope->pg->lock);
+}
+
 static void on_message(tenon_process *self, void *state, tenon_term message)
 {
     struct scope *scope = state;
     enum tenon_err rc = TENON_OK;
 
-    (void)self;
+    if (tn_own_system(self, &scope->sys, build_state, scope, message)) {
+        return;
+    }
     pthread_mutex_lock(&scope->pg->lock);
     if (!take_end_of_watch(scope, message)) {
         rc = tn_pg_scope_feed(&scope->core, message);
@@ -293,6 +310,7 @@ static void free_scope(struct scope *scope)
         drop_watch(scope, watch);
     }
     tn_pg_scope_fini(&scope->core);
+    tn_sys_fini(&scope->sys);
     tenon_process_release(scope->self);
     free(scope);
 }

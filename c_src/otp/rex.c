@@ -115,6 +115,14 @@ static void start_run(tenon_process *self,
     tenon_value_free(made);
 }
 
+/* What runs has its caller with it: nothing is kept here. The map is that of an
+ * idle rex on BEAM. */
+static void build_no_state(tenon_node *node, tenon_builder *out)
+{
+    (void)node;
+    tenon_build_map(out, 0);
+}
+
 /* ---- rex --------------------------------------------------------------- */
 
 /* {Verb, Module, Function, Args, GroupLeader}. */
@@ -231,9 +239,8 @@ static void on_plain(tenon_process *self, tenon_term from, tenon_term request)
     }
 }
 
-static void rex_on_message(tenon_process *self, void *state, tenon_term message)
+static void rex_on_message(tenon_process *self, tenon_term message)
 {
-    (void)state;
     struct tn_gen gen = tn_gen_parse(message);
     tenon_term part[2];
     if (gen.kind == TN_GEN_CALL) {
@@ -248,10 +255,8 @@ static void rex_on_message(tenon_process *self, void *state, tenon_term message)
 
 /* ---- the node's own calls ---------------------------------------------- */
 
-static void
-local_on_message(tenon_process *self, void *state, tenon_term message)
+static void local_on_message(tenon_process *self, tenon_term message)
 {
-    (void)state;
     struct tn_gen gen = tn_gen_parse(message);
     tenon_term part[4];
     if (gen.kind == TN_GEN_CALL && tn_list_views(gen.request, part, 4)) {
@@ -263,24 +268,16 @@ local_on_message(tenon_process *self, void *state, tenon_term message)
 /* The pid changes when the process is killed; guarded by the node's lock. */
 #define PART "otp/local_rpc"
 
-static enum tenon_err restart_local(tenon_node *node, tenon_error *err);
-
-static void local_on_end(tenon_process *self, void *state, tenon_term reason)
-{
-    (void)state;
-    tn_own_restart(self, reason, "local rpc", restart_local);
-}
-
-static const struct tn_process_class local_class = {
-    .on_message = local_on_message,
-    .on_exit = local_on_end,
-};
-
 static enum tenon_err restart_local(tenon_node *node, tenon_error *err)
 {
+    static const struct tn_own local_rpc = {
+        .title = "local rpc",
+        .on_message = local_on_message,
+        .build_state = build_no_state,
+        .start = restart_local,
+    };
     tenon_pid fresh;
-    enum tenon_err rc =
-        tn_own_start(node, &local_class, NULL, false, &fresh, err);
+    enum tenon_err rc = tn_own_start(node, &local_rpc, &fresh, err);
     tenon_pid *pid = tn_node_part(node, PART);
     if (rc < 0 || pid == NULL) {
         return rc;
@@ -319,17 +316,14 @@ void tn_local_rpc_pid(tenon_node *node, tenon_pid *pid)
 
 /* ---- start of rex ------------------------------------------------------ */
 
-static void rex_on_end(tenon_process *self, void *state, tenon_term reason)
-{
-    (void)state;
-    tn_own_restart(self, reason, "rex", tn_rex_start);
-}
-
 enum tenon_err tn_rex_start(tenon_node *node, tenon_error *err)
 {
-    static const struct tn_process_class class = {
+    static const struct tn_own rex = {
+        .name = "rex",
+        .title = "rex",
         .on_message = rex_on_message,
-        .on_exit = rex_on_end,
+        .build_state = build_no_state,
+        .start = tn_rex_start,
     };
-    return tn_own_start(node, &class, "rex", false, NULL, err);
+    return tn_own_start(node, &rex, NULL, err);
 }

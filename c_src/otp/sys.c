@@ -73,6 +73,11 @@ static void reply_built(const struct request *request, tenon_builder *out)
         tn_builder_fini(&reply_out);                                           \
     } while (0)
 
+static void refuse(const struct request *request)
+{
+    REPLY(request, "{:error, :notsup}");
+}
+
 static void refuse_callback(const struct request *request,
                             const char *function,
                             enum tn_outcome outcome,
@@ -495,7 +500,7 @@ debug_pair(const struct request *request, tenon_term verb, tenon_term what)
         return true;
     }
     if (tenon_term_is_atom(verb, "install")) {
-        REPLY(request, "{:error, :notsup}"); /* a fun cannot run here */
+        refuse(request); /* a fun cannot run here */
         return true;
     }
     if (tenon_term_is_atom(verb, "remove")) {
@@ -523,9 +528,23 @@ static void debug(const struct request *request, tenon_term what)
 
 static void suspend(const struct request *request, bool suspended)
 {
+    if (request->ops->terminate == NULL) {
+        refuse(request);
+        return;
+    }
     request->sys->suspended = suspended;
     tn_process_only_urgent(request->self, suspended);
     reply(request, tn_atom_ok);
+}
+
+static void terminate(const struct request *request, tenon_term reason)
+{
+    if (request->ops->terminate == NULL) {
+        refuse(request);
+        return;
+    }
+    reply(request, tn_atom_ok);
+    request->ops->terminate(request->self, request->server, reason);
 }
 
 /* What a gen_server without code_change/3 answers. */
@@ -576,8 +595,7 @@ static void on_tuple(const struct request *request, tenon_term what)
         }
     } else if (tn_tuple_views(what, part, 2)) {
         if (tenon_term_is_atom(part[0], "terminate")) {
-            reply(request, tn_atom_ok);
-            request->ops->terminate(request->self, request->server, part[1]);
+            terminate(request, part[1]);
             return;
         }
         if (tenon_term_is_atom(part[0], "replace_state")) {

@@ -23,7 +23,8 @@ struct tn_sys_ops {
     void (*build_state)(void *server, tenon_builder *out);
     /* Takes a new state; false: it is none. NULL: it cannot be replaced. */
     bool (*put_state)(void *server, tenon_term state);
-    /* Ends the server with that reason. */
+    /* Ends the server with that reason. NULL: it is neither ended by sys nor
+     * suspended. */
     void (*terminate)(tenon_process *self, void *server, tenon_term reason);
 };
 
