@@ -6,11 +6,12 @@ defmodule TenonHarness.BeamNode do
   leaves no trace in what the node sees of its cluster.
   """
 
-  alias TenonHarness.{Cluster, Program}
+  alias TenonHarness.{Cluster, Program, Wait}
 
   defstruct [:name, :program]
 
-  @start_ms 20_000
+  # What runs on the node may itself wait as long as anything is waited for.
+  @call_ms 2 * Wait.deadline_ms()
 
   @doc """
   Starts a node and waits until it can be driven.
@@ -25,14 +26,14 @@ defmodule TenonHarness.BeamNode do
     args = ["-noinput" | name_args(name, opts) ++ paths() ++ Keyword.get(opts, :erl, [])]
     args = args ++ ["-s", "Elixir.TenonHarness.BeamNode.Control", "main"]
     {:ok, program} = Program.start(erl(), args: args, env: env, stdin: :own, stop_signal: :KILL)
-    Program.await(program, "node #{name}", @start_ms, &(&1 == "@ready"))
+    Program.await(program, "node #{name}", Wait.deadline_ms(), &(&1 == "@ready"))
     beam_node = %__MODULE__{name: name, program: program}
     if opts[:x3m], do: {:ok, _} = call(beam_node, Application, :ensure_all_started, [:x3m_system])
     beam_node
   end
 
   @doc "Runs a function on the node and gives what it returns; raises here what it raises there."
-  def call(%__MODULE__{} = beam_node, module, function, args, timeout_ms \\ 15_000) do
+  def call(%__MODULE__{} = beam_node, module, function, args, timeout_ms \\ @call_ms) do
     id = to_string(:erlang.unique_integer([:positive]))
     mark = Program.mark(beam_node.program)
     encoded = Base.encode64(:erlang.term_to_binary({module, function, args}))
@@ -57,7 +58,7 @@ defmodule TenonHarness.BeamNode do
   end
 
   @doc "Runs a quoted block on the node, with `bindings` for its variables."
-  def eval(beam_node, quoted, bindings, timeout_ms \\ 15_000) do
+  def eval(beam_node, quoted, bindings, timeout_ms \\ @call_ms) do
     {value, _bindings} = call(beam_node, Code, :eval_quoted, [quoted, bindings], timeout_ms)
     value
   end

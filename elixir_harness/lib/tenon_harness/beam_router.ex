@@ -11,6 +11,8 @@ defmodule TenonHarness.BeamRouter do
   service :e_seen, TenonHarness.BeamHandler
   service :e_where, TenonHarness.BeamHandler
   service :e_later, TenonHarness.BeamHandler
+  service :e_keep, TenonHarness.BeamHandler
+  service :e_answer, TenonHarness.BeamHandler
   service :e_busy, TenonHarness.BeamHandler
   service :e_halt, TenonHarness.BeamHandler
   servicep :e_private, TenonHarness.BeamHandler
@@ -76,6 +78,8 @@ defmodule TenonHarness.BeamHandler do
   defdelegate e_echo(message), to: Demo.Handler, as: :c_echo
   defdelegate e_slow(message), to: Demo.Handler, as: :c_slow
   defdelegate e_fail(message), to: Demo.Handler, as: :c_fail
+  defdelegate e_keep(message), to: Demo.Handler, as: :c_keep
+  defdelegate e_answer(message), to: Demo.Handler, as: :c_answer
 
   def e_private(message), do: reply(message, :from_e_private)
   def e_where(message), do: reply(message, node())

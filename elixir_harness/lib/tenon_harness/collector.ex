@@ -8,7 +8,7 @@ defmodule TenonHarness.Collector do
   def start, do: GenServer.start(__MODULE__, [])
 
   @doc "All messages so far, the oldest first."
-  def messages(collector), do: GenServer.call(collector, :messages)
+  def messages(collector), do: TenonHarness.Wait.call(collector, :messages)
 
   @impl GenServer
   def init([]), do: {:ok, []}

@@ -31,7 +31,7 @@ defmodule :demo do
 
   def global_unregister(name), do: :global.unregister_name(name)
   def global_whereis(name), do: :global.whereis_name(name)
-  def global_call(name, request), do: GenServer.call({:global, name}, request)
+  def global_call(name, request), do: TenonHarness.Wait.call({:global, name}, request)
   def global_names, do: :global.registered_names()
   def global_sync, do: :global.sync()
 
@@ -43,7 +43,7 @@ defmodule :demo do
   def global_del_lock(resource, requester), do: :global.del_lock({resource, requester})
 
   def global_trans(resource, server),
-    do: :global.trans({resource, self()}, fn -> GenServer.call(server, resource) end)
+    do: :global.trans({resource, self()}, fn -> TenonHarness.Wait.call(server, resource) end)
 
   defp method(name), do: :erlang.make_fun(:global, name, 3)
   def offer_late, do: Demo.LateRouter.register_services()

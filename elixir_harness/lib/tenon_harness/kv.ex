@@ -40,7 +40,7 @@ defmodule KV.Router do
       {_range, node} ->
         {KV.RouterTasks, node}
         |> Task.Supervisor.async(__MODULE__, :route, [bucket, module, function, args])
-        |> Task.await()
+        |> TenonHarness.Wait.await()
     end
   end
 
@@ -54,10 +54,10 @@ defmodule KV.Registry do
   def start_link(opts), do: GenServer.start_link(__MODULE__, :ok, opts)
 
   @doc "`{:ok, pid}` of the bucket, or `:error`."
-  def lookup(registry, name), do: GenServer.call(registry, {:lookup, name})
+  def lookup(registry, name), do: TenonHarness.Wait.call(registry, {:lookup, name})
 
   @doc "The pid of the bucket, which is made when it is not there."
-  def create(registry, name), do: GenServer.call(registry, {:create, name})
+  def create(registry, name), do: TenonHarness.Wait.call(registry, {:create, name})
 
   @impl GenServer
   def init(:ok), do: {:ok, %{}}
@@ -75,12 +75,14 @@ end
 defmodule KV.Bucket do
   @moduledoc false
 
+  @timeout TenonHarness.Wait.deadline_ms()
+
   def start! do
     {:ok, bucket} = Agent.start_link(Map, :new, [])
     bucket
   end
 
-  def get(bucket, key), do: Agent.get(bucket, Map, :get, [key])
-  def put(bucket, key, value), do: Agent.update(bucket, Map, :put, [key, value])
-  def delete(bucket, key), do: Agent.get_and_update(bucket, Map, :pop, [key])
+  def get(bucket, key), do: Agent.get(bucket, Map, :get, [key], @timeout)
+  def put(bucket, key, value), do: Agent.update(bucket, Map, :put, [key, value], @timeout)
+  def delete(bucket, key), do: Agent.get_and_update(bucket, Map, :pop, [key], @timeout)
 end

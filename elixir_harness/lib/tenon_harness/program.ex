@@ -8,6 +8,7 @@ defmodule TenonHarness.Program do
   """
 
   use GenServer
+  alias TenonHarness.Wait
 
   @line_bytes 65_536
   @stop_ms 3_000
@@ -27,13 +28,13 @@ defmodule TenonHarness.Program do
   end
 
   @doc "The operating system's process id."
-  def os_pid(program), do: GenServer.call(program, :os_pid)
+  def os_pid(program), do: Wait.call(program, :os_pid)
 
   @doc "All lines so far."
-  def lines(program), do: GenServer.call(program, :lines)
+  def lines(program), do: Wait.call(program, :lines)
 
   @doc "The number of lines so far: `await/4` looks only at what comes after it."
-  def mark(program), do: GenServer.call(program, :mark)
+  def mark(program), do: Wait.call(program, :mark)
 
   @doc "Writes a line to the program's standard input."
   def command(program, line), do: GenServer.cast(program, {:command, line})
@@ -50,7 +51,7 @@ defmodule TenonHarness.Program do
   end
 
   @doc "The exit status, 128 + signal for a program that was killed."
-  def await_exit(program, timeout_ms) do
+  def await_exit(program, timeout_ms \\ Wait.deadline_ms()) do
     case GenServer.call(program, {:await_exit, timeout_ms}, :infinity) do
       {:ok, status} -> status
       {:error, lines} -> raise "no exit in #{timeout_ms} ms. Output:\n" <> Enum.join(lines, "\n")
@@ -210,7 +211,7 @@ defmodule TenonHarness.Program do
     receive do
       {^port, {:data, {:eol, "pid " <> digits}}} -> String.to_integer(digits)
     after
-      5_000 -> raise "the guard did not name the program's process id in 5 s"
+      Wait.deadline_ms() -> raise "the guard did not name the program's process id"
     end
   end
 

@@ -21,7 +21,7 @@ defmodule :servers do
       else: Supervisor.start_link([], [strategy: strategy] ++ opts)
   end
 
-  def stop(pid, reason), do: GenServer.stop(pid, reason, 5_000)
+  def stop(pid, reason), do: GenServer.stop(pid, reason, TenonHarness.Wait.deadline_ms())
 
   def mailbox(pid) do
     {box, ref} =

@@ -23,7 +23,7 @@ defmodule TenonHarness.Services do
   @doc "Waits until this BEAM node finds the service at these nodes, or at none."
   def await_providers(beam_node, service, nodes) do
     what = "#{service} at #{inspect(nodes)} on #{beam_node.name}"
-    Wait.until(what, 8_000, fn -> providers(beam_node, service) == Enum.sort(nodes) end)
+    Wait.until(what, fn -> providers(beam_node, service) == Enum.sort(nodes) end)
   end
 
   @doc "The remote nodes at which a BEAM node finds the service."
@@ -37,12 +37,12 @@ defmodule TenonHarness.Services do
 
   @doc "Dispatches from a BEAM node; options as of `message/2`, and `:timeout`."
   def dispatch(beam_node, service, raw_request, opts \\ []) do
-    BeamNode.call(beam_node, __MODULE__, :dispatch_here, [service, raw_request, opts], 30_000)
+    BeamNode.call(beam_node, __MODULE__, :dispatch_here, [service, raw_request, opts])
   end
 
   @doc "The response to a dispatch, or how it failed: `{:failed, reason}`, `{:threw, value}`."
   def outcome(beam_node, service, raw_request, opts \\ []) do
-    BeamNode.call(beam_node, __MODULE__, :outcome_here, [service, raw_request, opts], 30_000)
+    BeamNode.call(beam_node, __MODULE__, :outcome_here, [service, raw_request, opts])
   end
 
   @doc """
@@ -52,7 +52,7 @@ defmodule TenonHarness.Services do
   `:router`, and `:fields`, a map of what the message has in place of its own.
   """
   def direct(beam_node, node, service, raw_request, opts \\ []) do
-    BeamNode.call(beam_node, __MODULE__, :direct_here, [node, service, raw_request, opts], 30_000)
+    BeamNode.call(beam_node, __MODULE__, :direct_here, [node, service, raw_request, opts])
   end
 
   @doc "Runs `Dispatcher.authorized?/1` on a BEAM node."
@@ -62,11 +62,8 @@ defmodule TenonHarness.Services do
 
   @doc false
   def dispatch_here(service, raw_request, opts) do
-    message = message(service, raw_request, opts)
-
-    if opts[:timeout],
-      do: Dispatcher.dispatch(message, timeout: opts[:timeout]),
-      else: Dispatcher.dispatch(message)
+    timeout = opts[:timeout] || Wait.deadline_ms()
+    Dispatcher.dispatch(message(service, raw_request, opts), timeout: timeout)
   end
 
   @doc "Dispatches with that group leader, as from a shell."
@@ -76,7 +73,7 @@ defmodule TenonHarness.Services do
       dispatch_here(service, raw_request, opts)
     end
     |> Task.async()
-    |> Task.await(20_000)
+    |> Wait.await()
   end
 
   @doc "Dispatches the request 1 from `callers` processes of this node, each `count` times; echoes are expected."
@@ -87,7 +84,7 @@ defmodule TenonHarness.Services do
   end
 
   defp dispatch_one(service) do
-    %Message{response: {:ok, 1}} = Dispatcher.dispatch(Message.new(service, raw_request: 1))
+    %Message{response: {:ok, 1}} = dispatch_here(service, 1, [])
   end
 
   @doc false
@@ -117,7 +114,7 @@ defmodule TenonHarness.Services do
     receive do
       %Message{id: ^id} = reply -> reply
     after
-      20_000 -> :no_reply
+      Wait.deadline_ms() -> :no_reply
     end
   end
 

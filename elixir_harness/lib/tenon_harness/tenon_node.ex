@@ -6,11 +6,9 @@ defmodule TenonHarness.TenonNode do
   expect can be compared with what a BEAM node does.
   """
 
-  alias TenonHarness.{BeamNode, BeamStandIn, Cluster, Log, Program}
+  alias TenonHarness.{BeamNode, BeamStandIn, Cluster, Log, Program, Wait}
 
   defstruct [:name, :program, :port]
-
-  @ready_ms 20_000
 
   @doc "Whether a BEAM node stands in for Tenon."
   def beam?, do: System.get_env("TENON_PEER") == "beam"
@@ -47,7 +45,7 @@ defmodule TenonHarness.TenonNode do
   def start(opts \\ []) do
     name = opts[:name] || Cluster.unique_node("c")
     program = if beam?(), do: start_beam(name, opts), else: start_tenon(name, opts)
-    ready = Program.await(program, "ready", @ready_ms, &Log.match(&1, :ready))
+    ready = Program.await(program, "ready", Wait.deadline_ms(), &Log.match(&1, :ready))
     name = String.to_atom(ready["node"])
     %__MODULE__{name: name, program: program, port: String.to_integer(ready["port"])}
   end
@@ -70,12 +68,11 @@ defmodule TenonHarness.TenonNode do
   @doc "The pairs of the first such event after `mark`; an error when it does not come in time."
   def await_event(%__MODULE__{program: program}, event, expected \\ [], opts \\ []) do
     what = "event=#{event} #{inspect(expected)}"
-    timeout_ms = Keyword.get(opts, :timeout_ms, 5_000)
 
     Program.await(
       program,
       what,
-      timeout_ms,
+      Wait.deadline_ms(),
       Keyword.get(opts, :mark, 0),
       &Log.match(&1, event, expected)
     )
@@ -96,7 +93,7 @@ defmodule TenonHarness.TenonNode do
   @doc "Kills the node by `SIGKILL` and waits until it is gone."
   def kill(%__MODULE__{program: program}) do
     Program.signal(program, :KILL)
-    Program.await_exit(program, 5_000)
+    Program.await_exit(program)
   end
 
   @doc "Runs the `tenon` command to its end: `{output, exit_status}`."

@@ -1,12 +1,25 @@
 defmodule TenonHarness.Wait do
   @moduledoc """
-  Waiting for what tells nobody that it has happened.
+  How long is waited at most; and waiting for what tells nobody that it has happened.
   """
 
   @look_again_ms 10
+  @deadline_ms 60_000
+
+  @doc """
+  What anything is waited for at most. Far above what it takes on a machine with too much to do: it is
+  only used up by a failure.
+  """
+  def deadline_ms, do: @deadline_ms
+
+  @doc "`GenServer.call/3` with that deadline in place of 5 seconds."
+  def call(server, request), do: GenServer.call(server, request, @deadline_ms)
+
+  @doc "`Task.await/2` likewise."
+  def await(task), do: Task.await(task, @deadline_ms)
 
   @doc "The first true result of `fun`; an error after `timeout_ms`."
-  def until(what, timeout_ms \\ 5_000, fun) do
+  def until(what, timeout_ms \\ @deadline_ms, fun) do
     until_deadline(what, fun, System.monotonic_time(:millisecond) + timeout_ms)
   end
 

@@ -8,14 +8,14 @@ defmodule TenonHarness.Directions do
 
   @doc "From a BEAM node, by its own dispatcher."
   def from_beam(beam_node, function, message, timeout, provider) do
-    outcome = BeamNode.call(beam_node, __MODULE__, :here, [function, message, timeout], 30_000)
+    outcome = BeamNode.call(beam_node, __MODULE__, :here, [function, message, timeout])
     comparable(outcome, provider)
   end
 
   @doc "From a Tenon node, which `beam_node` asks to do it."
   def from_tenon(beam_node, tenon, function, message, timeout, provider) do
     args = [tenon, :probe, function, [message, timeout]]
-    comparable({:returned, BeamNode.call(beam_node, :rpc, :call, args, 30_000)}, provider)
+    comparable({:returned, BeamNode.call(beam_node, :rpc, :call, args)}, provider)
   end
 
   @doc false

@@ -74,7 +74,7 @@ defmodule TenonHarness.DispatchProperty do
         end)
         |> Map.put(local, [node])
 
-      Wait.until("the services at #{node}", 20_000, fn -> providers(node, plan) == expected end)
+      Wait.until("the services at #{node}", fn -> providers(node, plan) == expected end)
     end
   end
 

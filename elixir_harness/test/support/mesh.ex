@@ -11,8 +11,6 @@ defmodule TenonHarness.Mesh do
 
   import TenonHarness.NodeCase, only: [start_beam: 1, start_tenon: 1]
 
-  @timeout_ms 30_000
-
   @doc "A C node and two BEAM nodes that are in sync, and their observer; also as a `setup_all`."
   def start_cluster(_context \\ []) do
     observer = start_beam(hidden: true)
@@ -49,9 +47,11 @@ defmodule TenonHarness.Mesh do
     do: on(observer, collector: collector, do: Collector.messages(collector))
 
   @doc "Joins two clusters by a connection of a BEAM node to any node."
-  def join(observer, beam, node) do
-    :pong =
-      on(observer, beam: beam.name, node: node.name, do: :rpc.call(beam, :net_adm, :ping, [node]))
+  def join(observer, beam, node), do: :pong = ping(observer, beam, node)
+
+  @doc "What a BEAM node gets that pings any node."
+  def ping(observer, beam, node) do
+    on(observer, beam: beam.name, node: node.name, do: :rpc.call(beam, :net_adm, :ping, [node]))
   end
 
   @doc "The visible nodes that a node is connected with, sorted."
@@ -75,31 +75,34 @@ defmodule TenonHarness.Mesh do
     names = nodes |> Enum.map(& &1.name) |> Enum.sort()
 
     for node <- nodes do
-      Wait.until("#{node.name} to know #{inspect(names -- [node.name])}", @timeout_ms, fn ->
+      Wait.until("#{node.name} to know #{inspect(names -- [node.name])}", fn ->
         known(observer, node) == names -- [node.name]
       end)
     end
   end
 
-  @doc """
-  Waits until the nodes are no longer all together, and those that know each other know the same
-  nodes. Gives the group of each, by its name.
-  """
-  def await_partitions(observer, nodes) do
+  @doc "Whether `global` of every node knows all the others, and nobody else."
+  def known?(observer, nodes) do
     names = nodes |> Enum.map(& &1.name) |> Enum.sort()
+    Enum.all?(nodes, &(known(observer, &1) == names -- [&1.name]))
+  end
 
-    Wait.until("groups that do not overlap", @timeout_ms, fn ->
-      groups = for node <- nodes, do: {node.name, Enum.sort([node.name | known(observer, node)])}
-      apart = groups |> Enum.map(&elem(&1, 1)) |> Enum.uniq()
-      if length(apart) > 1 and Enum.sort(Enum.concat(apart)) == names, do: Map.new(groups)
-    end)
+  @doc """
+  The group of each node, by its name, when they are no longer all together, and those that know each
+  other know the same nodes; else nil.
+  """
+  def partitions(observer, nodes) do
+    names = nodes |> Enum.map(& &1.name) |> Enum.sort()
+    groups = for node <- nodes, do: {node.name, Enum.sort([node.name | known(observer, node)])}
+    apart = groups |> Enum.map(&elem(&1, 1)) |> Enum.uniq()
+    if length(apart) > 1 and Enum.sort(Enum.concat(apart)) == names, do: Map.new(groups)
   end
 
   @doc "The members that `global` of a node knows, sorted."
   def known(observer, node) do
     on(observer, node: node.name) do
       try do
-        Enum.sort(:gen_server.call({:global_name_server, node}, :get_known))
+        Enum.sort(Wait.call({:global_name_server, node}, :get_known))
       catch
         :exit, reason -> reason
       end
@@ -109,7 +112,7 @@ defmodule TenonHarness.Mesh do
   @doc "Waits until all nodes see the same process, or `:undefined`, under a name."
   def await_name(observer, nodes, name, pid) do
     for node <- nodes do
-      Wait.until("#{inspect(name)} to be #{inspect(pid)} on #{node.name}", @timeout_ms, fn ->
+      Wait.until("#{inspect(name)} to be #{inspect(pid)} on #{node.name}", fn ->
         whereis(observer, node, name) == pid
       end)
     end

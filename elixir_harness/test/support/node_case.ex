@@ -13,8 +13,7 @@ defmodule TenonHarness.NodeCase do
       import TenonHarness.NodeCase
       alias TenonHarness.{BeamNode, Cluster, Log, Program, RawPeer, TenonNode, Wait}
 
-      # What a test waits for at most. Far above what it takes: it is only used up by a failure.
-      @timeout 5_000
+      @timeout TenonHarness.Wait.deadline_ms()
     end
   end
 
@@ -47,6 +46,22 @@ defmodule TenonHarness.NodeCase do
   @doc "Sends this process `{:nodeup, node}` and `{:nodedown, node}`, until the test ends."
   def monitor_nodes do
     :ok = :net_kernel.monitor_nodes(true)
+  end
+
+  @doc """
+  A port that is free for whoever listens next: below those that the kernel gives to others meanwhile.
+  """
+  def free_port do
+    port = 20_000 + :rand.uniform(12_000)
+
+    case :gen_tcp.listen(port, []) do
+      {:ok, listener} ->
+        :gen_tcp.close(listener)
+        port
+
+      {:error, _taken} ->
+        free_port()
+    end
   end
 
   @doc "The port at which a node listens, as epmd tells it."

@@ -5,13 +5,13 @@ defmodule TenonHarness.RawPeer do
   It shakes hands as version 6 asks; what it sends after that is up to the test.
   """
 
-  alias TenonHarness.Cluster
+  alias TenonHarness.{Cluster, Wait}
 
   defstruct [:socket, :name, :creation]
 
   # What every release from OTP 23 on asks for, and nothing that changes the framing.
   @flags 0xD075F5FBD
-  @timeout_ms 5_000
+  @timeout_ms Wait.deadline_ms()
 
   def flags, do: @flags
 

@@ -136,7 +136,7 @@ for generation <- TenonHarness.Services.generations() do
             from = Enum.at(callers(context), rem(n, 4))
             Task.async(fn -> run(context, from, :account_deposit, id, n) end)
           end)
-          |> Enum.each(fn task -> assert {:ok, _version} = Task.await(task, 30_000) end)
+          |> Enum.each(fn task -> assert {:ok, _version} = Wait.await(task) end)
 
           assert run(context, :outside, :account_balance, id, nil) == {:ok, 820, 40}
         end
@@ -175,7 +175,7 @@ for generation <- TenonHarness.Services.generations() do
 
     # A C node calls when it is asked to; it tells less of what it gets.
     defp call(%{outside: outside}, c_node, service, raw, []) do
-      raw = %{"service" => service, "raw_request" => raw}
+      raw = %{"service" => service, "raw_request" => raw, "timeout" => @timeout}
       %Message{response: {:ok, inner}} = Services.direct(outside, c_node, :c_calls_back, raw)
       %Message{Message.new(service) | response: inner["response"]}
     end

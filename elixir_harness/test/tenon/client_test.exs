@@ -20,20 +20,20 @@ defmodule TenonHarness.ClientTest do
 
     test "gives what its function returns", %{c: c, tasks: tasks} do
       for function <- [:task, :task_called_back] do
-        assert client(c, function, [tasks, :erlang, :+, [1, 2], 0]) == {:OK, 3}
+        assert client(c, function, [tasks, :erlang, :+, [1, 2], @timeout]) == {:OK, 3}
         big = :binary.copy("tenon", 100_000)
 
-        assert client(c, function, [tasks, :demo, :echo, [{self(), big}], 0]) ==
+        assert client(c, function, [tasks, :demo, :echo, [{self(), big}], @timeout]) ==
                  {:OK, {self(), big}}
 
-        assert client(c, function, [tasks, Kernel, :node, [], 0]) == {:OK, node()}
+        assert client(c, function, [tasks, Kernel, :node, [], @timeout]) == {:OK, node()}
       end
     end
 
     test "tells how it failed", %{c: c, tasks: tasks} do
       for function <- [:task, :task_called_back] do
         run = fn function_here, args ->
-          client(c, function, [tasks, :demo, function_here, args, 0])
+          client(c, function, [tasks, :demo, function_here, args, @timeout])
         end
 
         assert {:REMOTE_ERROR, {:boom, [{:demo, :raise, _, _} | _]}} = run.(:raise, [:boom])
@@ -45,18 +45,12 @@ defmodule TenonHarness.ClientTest do
     end
 
     test "is killed when it takes too long", %{c: c, tasks: tasks} do
-      test = self()
-
-      asked = Task.async(fn -> client(c, :task, [tasks, Behaviours, :hang, [test], 1_000]) end)
-
-      ref = monitor_hanging()
-      assert Task.await(asked) == {:TIMEOUT, nil}
-      assert_receive {:DOWN, ^ref, :process, _pid, :killed}
+      assert killed_after(c, tasks, 100) == :killed
     end
 
     test "is shut down, asked or killed", %{c: c, tasks: tasks} do
       for {function, timeout_ms, reason} <- [
-            {:hang, 5_000, :shutdown},
+            {:hang, @timeout, :shutdown},
             {:hang, 0, :killed},
             {:hang_on, 10, :killed}
           ] do
@@ -77,18 +71,18 @@ defmodule TenonHarness.ClientTest do
       assert_receive {:hangs, pid}
       Process.exit(pid, :broken)
       assert_receive {:DOWN, ^linked_ref, :process, ^linked, :broken}
-      assert client(c, :await, [id, 5_000]) == {:REMOTE_EXIT, :broken}
+      assert client(c, :await, [id, @timeout]) == {:REMOTE_EXIT, :broken}
 
       {id, linked} = client(c, :start, [tasks, Behaviours, :hang, [self()], 60_000])
       ref = monitor_hanging()
       Process.exit(linked, :enough)
       assert_receive {:DOWN, ^ref, :process, _pid, :enough}
-      assert client(c, :await, [id, 5_000]) == {:REMOTE_EXIT, :enough}
+      assert client(c, :await, [id, @timeout]) == {:REMOTE_EXIT, :enough}
     end
 
     test "may not be started", %{c: c, tasks: tasks} do
       {_name, here} = tasks
-      hang = fn to -> client(c, :task, [to, Behaviours, :hang, [self()], 0]) end
+      hang = fn to -> client(c, :task, [to, Behaviours, :hang, [self()], @timeout]) end
       assert hang.({:no_such_supervisor, here}) == {:NOPROC, nil}
       assert hang.({:any, Cluster.unique_node("nowhere")}) == {:NODEDOWN, nil}
 
@@ -98,15 +92,17 @@ defmodule TenonHarness.ClientTest do
       end
 
       assert hang.(tasks) == {:LIMIT, nil}
-      assert client(c, :start_child, [tasks, Behaviours, :hang, [self()], 0]) == {:LIMIT, nil}
+
+      assert client(c, :start_child, [tasks, Behaviours, :hang, [self()], @timeout]) ==
+               {:LIMIT, nil}
     end
 
     test "without anybody who awaits it is a child like any other", %{c: c, tasks: tasks} do
-      assert {:OK, pid} = client(c, :start_child, [tasks, Behaviours, :hang, [self()], 0])
+      assert {:OK, pid} = client(c, :start_child, [tasks, Behaviours, :hang, [self()], @timeout])
       assert_receive {:hangs, ^pid}
       assert Task.Supervisor.children(tasks) == [pid]
       ref = Process.monitor(pid)
-      assert client(c, :call, [tasks, {:terminate_child, pid}, 0]) == {:OK, :ok}
+      assert client(c, :call, [tasks, {:terminate_child, pid}, @timeout]) == {:OK, :ok}
       assert_receive {:DOWN, ^ref, :process, ^pid, :shutdown}
     end
   end
@@ -114,24 +110,27 @@ defmodule TenonHarness.ClientTest do
   test "a task runs on another C node as well", %{c: c} do
     other = start_tenon()
     tasks = {Demo.Tasks, other.name}
-    assert client(c, :task, [tasks, :demo, :sum, [[1, 2, 3]], 0]) == {:OK, 6}
-    assert client(c, :task, [tasks, :demo, :whoami, [], 0]) == {:OK, other.name}
-    assert {:REMOTE_ERROR, {:oops, _}} = client(c, :task, [tasks, :demo, :raise, [:oops], 0])
+    assert client(c, :task, [tasks, :demo, :sum, [[1, 2, 3]], @timeout]) == {:OK, 6}
+    assert client(c, :task, [tasks, :demo, :whoami, [], @timeout]) == {:OK, other.name}
+
+    assert {:REMOTE_ERROR, {:oops, _}} =
+             client(c, :task, [tasks, :demo, :raise, [:oops], @timeout])
+
     {id, _linked} = client(c, :start, [tasks, :demo, :sleep, [60_000], 60_000])
 
     Wait.until("the task", fn ->
-      client(c, :call, [tasks, :which_children, 0]) != {:OK, []}
+      client(c, :call, [tasks, :which_children, @timeout]) != {:OK, []}
     end)
 
     TenonNode.kill(other)
-    assert client(c, :await, [id, 5_000]) == {:NODEDOWN, nil}
+    assert client(c, :await, [id, @timeout]) == {:NODEDOWN, nil}
   end
 
   describe "C calls" do
     test "a DynamicSupervisor", %{c: c} do
       {name, _} = to = unique()
       start_supervised!({DynamicSupervisor, strategy: :one_for_one, name: name, max_children: 1})
-      call = fn request -> client(c, :call, [to, request, 0]) end
+      call = fn request -> client(c, :call, [to, request, @timeout]) end
       agent = {{Agent, :start_link, [Map, :new, []]}, :temporary, 5_000, :worker, [Agent]}
       missing = {{:no_such_module, :start_link, []}, :temporary, 5_000, :worker, []}
 
@@ -154,7 +153,7 @@ defmodule TenonHarness.ClientTest do
 
       start_supervised!(%{id: name, start: {Supervisor, :start_link, [[], supervisor_opts(name)]}})
 
-      call = fn request -> client(c, :call, [to, request, 0]) end
+      call = fn request -> client(c, :call, [to, request, @timeout]) end
       spec = %{id: :an_agent, start: {Agent, :start_link, [Map, :new, []]}}
       assert {:OK, {:ok, pid}} = call.({:start_child, spec})
       assert call.({:start_child, spec}) == {:OK, {:error, {:already_started, pid}}}
@@ -167,7 +166,7 @@ defmodule TenonHarness.ClientTest do
     test "an Agent", %{c: c} do
       {name, _} = to = unique()
       start_supervised!(%{id: name, start: {Agent, :start_link, [Map, :new, [], [name: name]]}})
-      call = fn request -> client(c, :call, [to, request, 0]) end
+      call = fn request -> client(c, :call, [to, request, @timeout]) end
       assert call.({:update, {Map, :put, [:a, 1]}}) == {:OK, :ok}
       assert call.({:get, {Map, :get, [:a]}}) == {:OK, 1}
       assert call.({:get_and_update, {Map, :pop, [:a]}}) == {:OK, 1}
@@ -195,25 +194,25 @@ defmodule TenonHarness.ClientTest do
       :ok = :gen_event.add_handler(manager, Behaviours.Events, self())
       assert client(c, :send, [to, {:notify, {:an, "event"}}]) == {:OK, nil}
       assert_receive {:event, {:an, "event"}}
-      assert client(c, :call, [to, {:sync_notify, :waited_for}, 0]) == {:OK, :ok}
+      assert client(c, :call, [to, {:sync_notify, :waited_for}, @timeout]) == {:OK, :ok}
       assert_received {:event, :waited_for}
-      call = fn handler -> client(c, :call, [manager, {:call, handler, :query}, 0]) end
+      call = fn handler -> client(c, :call, [manager, {:call, handler, :query}, @timeout]) end
       assert call.(Behaviours.Events) == {:OK, {:answer, :query}}
       assert call.(NoHandler) == {:OK, {:error, :bad_module}}
-      assert client(c, :call, [to, :which_handlers, 0]) == {:OK, [Behaviours.Events]}
+      assert client(c, :call, [to, :which_handlers, @timeout]) == {:OK, [Behaviours.Events]}
     end
 
     test "a gen_statem", %{c: c} do
       {name, _} = to = unique()
       {:ok, door} = :gen_statem.start({:local, name}, Behaviours.Door, self(), [])
       on_exit(fn -> Process.exit(door, :kill) end)
-      assert client(c, :call, [to, :state, 0]) == {:OK, :closed}
-      assert client(c, :call, [door, :open, 0]) == {:OK, {:was, :closed}}
+      assert client(c, :call, [to, :state, @timeout]) == {:OK, :closed}
+      assert client(c, :call, [door, :open, @timeout]) == {:OK, {:was, :closed}}
       assert client(c, :cast, [to, :closed]) == {:OK, nil}
       assert_receive {:cast, :open, :closed}
       assert client(c, :send, [to, :plain]) == {:OK, nil}
       assert_receive {:info, :plain}
-      assert {:REMOTE_EXIT, {:function_clause, [_ | _]}} = client(c, :call, [to, :what, 0])
+      assert {:REMOTE_EXIT, {:function_clause, [_ | _]}} = client(c, :call, [to, :what, @timeout])
     end
   end
 
@@ -229,6 +228,32 @@ defmodule TenonHarness.ClientTest do
   defp client(c, function, args), do: :rpc.call(c, :client, function, args)
 
   defp unique, do: {String.to_atom(Cluster.unique("client_test")), node()}
+
+  # How a task ends that is given up: longer and longer after its start, until there was time to see it run.
+  defp killed_after(c, tasks, timeout_ms) do
+    test = self()
+    ran = spawn_link(fn -> watch_hanging(test) end)
+    assert client(c, :task, [tasks, Behaviours, :hang, [ran], timeout_ms]) == {:TIMEOUT, nil}
+    send(ran, :given_up)
+
+    receive do
+      {^ran, {:ended, reason}} when reason != :noproc -> reason
+      {^ran, _not_seen} -> killed_after(c, tasks, 2 * timeout_ms)
+    end
+  end
+
+  # Tells how what hangs has ended, or that nothing was seen to hang.
+  defp watch_hanging(test) do
+    receive do
+      {:hangs, pid} ->
+        ref = Process.monitor(pid)
+        assert_receive {:DOWN, ^ref, :process, ^pid, reason}
+        send(test, {self(), {:ended, reason}})
+
+      :given_up ->
+        send(test, {self(), :nothing})
+    end
+  end
 
   defp monitor_hanging do
     assert_receive {:hangs, pid}

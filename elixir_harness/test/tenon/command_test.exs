@@ -153,8 +153,14 @@ defmodule TenonHarness.CommandTest do
     end
 
     test "exits 1 when there is no epmd" do
-      assert {output, 1} = TenonNode.command(["names"], env: [{"ERL_EPMD_PORT", free_port()}])
+      # Bound, so that nobody else has it, and not listened at.
+      {:ok, socket} = :socket.open(:inet, :stream, :tcp)
+      :ok = bind_to_any_port(socket)
+      {:ok, %{port: port}} = :socket.sockname(socket)
+      env = [{"ERL_EPMD_PORT", to_string(port)}]
+      assert {output, 1} = TenonNode.command(["names"], env: env)
       assert output =~ "epmd"
+      :socket.close(socket)
     end
   end
 
@@ -228,46 +234,42 @@ defmodule TenonHarness.CommandTest do
           env: [{"HOME", home}, {"RELEASE_COOKIE", false}]
         )
 
-      assert Program.await(program, "ready", 5_000, &Log.match(&1, :ready))
+      assert Program.await(program, "ready", @timeout, &Log.match(&1, :ready))
       Program.stop(program)
     end
   end
 
   describe "tenon run" do
-    test "stops on SIGTERM and SIGINT within two seconds, in order, with status 0" do
+    test "stops on SIGTERM and SIGINT, in order, with status 0" do
       for signal <- [:TERM, :INT] do
         peer = start_beam(x3m: hd(Services.generations()))
         tenon = start_tenon(connect: [peer.name])
         Services.await_providers(peer, :c_echo, [tenon.name])
-        started = System.monotonic_time(:millisecond)
         Program.signal(tenon.program, signal)
-        assert Program.await_exit(tenon.program, 5_000) == 0
-        assert System.monotonic_time(:millisecond) - started < 2_000
+        assert Program.await_exit(tenon.program) == 0
         TenonNode.await_event(tenon, :stopping)
         TenonNode.await_event(tenon, :stopped)
         Services.await_providers(peer, :c_echo, [])
       end
     end
 
-    test "stops within two seconds while handlers are busy" do
+    test "does not wait for handlers that are busy when it stops" do
       tenon = start_connected_tenon()
-      for _ <- 1..20, do: Node.spawn(tenon.name, :demo, :sleep, [60_000])
-      assert GenServer.call({:echo, tenon.name}, :spawned) == :spawned
-      started = System.monotonic_time(:millisecond)
+      for _ <- 1..20, do: Node.spawn(tenon.name, :demo, :sleep, [10 * @timeout])
+      assert Wait.call({:echo, tenon.name}, :spawned) == :spawned
       Program.signal(tenon.program, :TERM)
-      assert Program.await_exit(tenon.program, 5_000) == 0
-      assert System.monotonic_time(:millisecond) - started < 2_500
+      assert Program.await_exit(tenon.program) == 0
     end
 
     test "does not say of a handler that the stop cut short that it is done" do
       tenon = start_connected_tenon()
 
-      for _ <- 1..20, do: :erlang.spawn_monitor(tenon.name, :demo, :sleep, [60_000])
-      assert GenServer.call({:echo, tenon.name}, :spawned) == :spawned
+      for _ <- 1..20, do: :erlang.spawn_monitor(tenon.name, :demo, :sleep, [10 * @timeout])
+      assert Wait.call({:echo, tenon.name}, :spawned) == :spawned
       Program.signal(tenon.program, :TERM)
 
       for _ <- 1..20 do
-        assert_receive {:DOWN, _ref, :process, _pid, reason}, 5_000
+        assert_receive {:DOWN, _ref, :process, _pid, reason}
         assert reason in [:shutdown, :noconnection]
       end
     end
@@ -275,7 +277,7 @@ defmodule TenonHarness.CommandTest do
     test "writes nothing but key=value lines" do
       tenon = start_connected_tenon()
       Program.signal(tenon.program, :TERM)
-      assert Program.await_exit(tenon.program, 5_000) == 0
+      assert Program.await_exit(tenon.program) == 0
 
       for line <- Program.lines(tenon.program) do
         pairs = Log.parse(line)
@@ -286,7 +288,7 @@ defmodule TenonHarness.CommandTest do
 
   # Standard output; and of a command that fails both, because what it says goes to standard error.
   defp tenon(args) do
-    args = args ++ ["--cookie", Cluster.cookie()]
+    args = args ++ ["--cookie", Cluster.cookie()] ++ patience(args)
     only_stdout = ["-c", "exec \"$@\" 2>/dev/null", "sh", TenonNode.executable() | args]
 
     case System.cmd("/bin/sh", only_stdout) do
@@ -295,12 +297,18 @@ defmodule TenonHarness.CommandTest do
     end
   end
 
+  defp patience([command | _]) when command in ["call", "dispatch", "services"],
+    do: ["--timeout", to_string(@timeout)]
+
+  defp patience(_args), do: []
+
   defp unique, do: to_string(Cluster.unique_node("c"))
 
-  defp free_port do
-    {:ok, listener} = :gen_tcp.listen(0, ip: {127, 0, 0, 1})
-    {:ok, port} = :inet.port(listener)
-    :gen_tcp.close(listener)
-    to_string(port)
+  # Of OTP 23 with the port, of later releases without.
+  defp bind_to_any_port(socket) do
+    case :socket.bind(socket, %{family: :inet, addr: {127, 0, 0, 1}, port: 0}) do
+      {:ok, _port} -> :ok
+      :ok -> :ok
+    end
   end
 end

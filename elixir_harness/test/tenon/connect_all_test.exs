@@ -45,7 +45,7 @@ defmodule TenonHarness.ConnectAllTest do
   defp await_nodes(observer, node, others) do
     expected = others |> Enum.map(& &1.name) |> Enum.sort()
 
-    Wait.until("#{node.name} to be connected with #{inspect(expected)}", 15_000, fn ->
+    Wait.until("#{node.name} to be connected with #{inspect(expected)}", fn ->
       nodes(observer, node) == expected
     end)
   end

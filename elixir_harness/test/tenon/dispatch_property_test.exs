@@ -29,7 +29,7 @@ defmodule TenonHarness.DispatchPropertyTest do
   end
 
   defp await_connected(beam, nodes) do
-    Wait.until("#{beam.name} to be connected", 20_000, fn ->
+    Wait.until("#{beam.name} to be connected", fn ->
       nodes -- BeamNode.call(beam, Node, :list, []) == []
     end)
   end

@@ -27,7 +27,12 @@ for generation <- TenonHarness.Services.generations() do
         one: one,
         two: two
       } do
-        seen = for _ <- 1..20, do: response(caller, :e_busy, %{"busy" => [one]})
+        # Whom it asks first is chance.
+        seen =
+          Wait.until("one to be asked first", fn ->
+            seen = for _ <- 1..20, do: response(caller, :e_busy, %{"busy" => [one]})
+            if Enum.any?(seen, &match?({:ok, %{assigns: %{refused_by: _}}}, &1)), do: seen
+          end)
 
         for response <- seen do
           assert {:ok, %{node: ^two, halted?: false, response: nil} = got} = response
@@ -36,7 +41,7 @@ for generation <- TenonHarness.Services.generations() do
           assert got.assigns in [%{}, %{refused_by: one}]
         end
 
-        # What the first provider has assigned goes on to the second.
+        # What the first provider has assigned has gone on to the second, in one of them.
         assert Enum.any?(seen, fn {:ok, got} -> got.assigns == %{refused_by: one} end)
       end
 
@@ -71,11 +76,8 @@ for generation <- TenonHarness.Services.generations() do
         response(caller, :e_where, nil) == {:ok, goes.name}
       end)
 
-      {microseconds, response} =
-        :timer.tc(fn -> response(caller, :e_halt, raw_request, %{"timeout" => 20_000}) end)
-
-      assert response == {:error, {:badrpc, :nodedown}}
-      assert microseconds < 10_000_000
+      # It would be a timeout that ends it otherwise.
+      assert response(caller, :e_halt, raw_request) == {:error, {:badrpc, :nodedown}}
     end
 
     defp start_offering_beam do
@@ -85,12 +87,12 @@ for generation <- TenonHarness.Services.generations() do
     end
 
     # The response that C gets when a BEAM node asks it to call a service.
-    defp response(caller, service, raw_request, more \\ %{}),
-      do: called_back(caller, service, raw_request, more)["response"]
+    defp response(caller, service, raw_request),
+      do: called_back(caller, service, raw_request)["response"]
 
-    defp called_back(caller, service, raw_request, more \\ %{}) do
-      raw = Map.merge(%{"service" => service, "raw_request" => raw_request}, more)
-      {:ok, inner} = Services.outcome(caller, :c_calls_back, raw, timeout: 25_000)
+    defp called_back(caller, service, raw_request) do
+      raw = %{"service" => service, "raw_request" => raw_request, "timeout" => @timeout}
+      {:ok, inner} = Services.outcome(caller, :c_calls_back, raw, timeout: 2 * @timeout)
       inner
     end
   end

@@ -3,10 +3,8 @@ defmodule TenonHarness.EpmdTest do
 
   # An epmd of the test's own, so that the one of the other tests is left alone.
   setup do
-    {:ok, listener} = :gen_tcp.listen(0, ip: {127, 0, 0, 1})
-    {:ok, port} = :inet.port(listener)
-    :gen_tcp.close(listener)
-    {:ok, port: to_string(port), env: [{"ERL_EPMD_PORT", to_string(port)}]}
+    port = to_string(free_port())
+    {:ok, port: port, env: [{"ERL_EPMD_PORT", port}]}
   end
 
   @tag :current_peer
@@ -17,14 +15,14 @@ defmodule TenonHarness.EpmdTest do
     assert on(early, name: tenon.name, do: Node.ping(name)) == :pong
 
     Program.signal(epmd, :KILL)
-    Program.await_exit(epmd, 5_000)
-    assert on(early, name: tenon.name, do: GenServer.call({:echo, name}, 1)) == 1
+    Program.await_exit(epmd)
+    assert on(early, name: tenon.name, do: Wait.call({:echo, name}, 1)) == 1
 
     start_epmd(port)
-    Wait.until("the registration", 15_000, fn -> registered?(early, tenon.name) end)
+    Wait.until("the registration", fn -> registered?(early, tenon.name) end)
     late = start_beam(env: env)
     assert on(late, name: tenon.name, do: Node.ping(name)) == :pong
-    assert on(late, name: tenon.name, do: GenServer.call({:echo, name}, 2)) == 2
+    assert on(late, name: tenon.name, do: Wait.call({:echo, name}, 2)) == 2
   end
 
   @tag :tenon_only
@@ -33,7 +31,7 @@ defmodule TenonHarness.EpmdTest do
 
     on_exit(fn ->
       Program.stop(tenon.program)
-      System.cmd(Cluster.epmd(), ["-kill"], env: env, stderr_to_stdout: true)
+      Wait.until("epmd to end", fn -> not epmd_runs_after_kill?(env) end)
     end)
 
     peer = start_beam(env: env)
@@ -47,8 +45,15 @@ defmodule TenonHarness.EpmdTest do
     tenon = start_tenon(env: env)
     assert registered?(peer, tenon.name)
     Program.signal(tenon.program, :TERM)
-    Program.await_exit(tenon.program, 10_000)
+    Program.await_exit(tenon.program)
     Wait.until("epmd to forget", fn -> not registered?(peer, tenon.name) end)
+  end
+
+  # It ends when it is asked to and knows no node any more.
+  defp epmd_runs_after_kill?(env) do
+    System.cmd(Cluster.epmd(), ["-kill"], env: env, stderr_to_stdout: true)
+    {_names, status} = System.cmd(Cluster.epmd(), ["-names"], env: env, stderr_to_stdout: true)
+    status == 0
   end
 
   defp start_epmd(port) do

@@ -41,10 +41,11 @@ defmodule TenonHarness.InfoTest do
     end
 
     test "tells the time in any unit", %{name: name} do
+      # A BEAM node follows its machine's clock slowly, so that the two need not tell the same.
       for unit <- [:second, :millisecond, :microsecond, :nanosecond, 1, 1000] do
-        before = System.system_time(unit)
+        a_minute = System.convert_time_unit(60, :second, unit)
         there = erlang(name, :system_time, [unit])
-        assert before <= there + 1 and there <= System.system_time(unit) + 1
+        assert abs(System.system_time(unit) - there) < a_minute
       end
 
       one = erlang(name, :monotonic_time, [:nanosecond])
@@ -149,7 +150,7 @@ defmodule TenonHarness.InfoTest do
 
     test "count their work", %{name: name, echo: echo} do
       {:reductions, before} = erlang(name, :process_info, [echo, :reductions])
-      for i <- 1..100, do: GenServer.call(echo, i)
+      for i <- 1..100, do: Wait.call(echo, i)
       {:reductions, later} = erlang(name, :process_info, [echo, :reductions])
       assert later >= before + 100
     end
@@ -219,9 +220,14 @@ defmodule TenonHarness.InfoTest do
       {{:input, input}, {:output, output}} = erlang(name, :statistics, [:io])
       {up, _} = erlang(name, :statistics, [:wall_clock])
       assert :rpc.call(name, :demo, :echo, [String.duplicate("x", 100_000)])
-      {{:input, more_input}, {:output, more_output}} = erlang(name, :statistics, [:io])
+
+      # What is written is counted then, which its reader may see before.
+      Wait.until("the bytes to be counted", fn ->
+        {{:input, more_input}, {:output, more_output}} = erlang(name, :statistics, [:io])
+        more_input >= input + 100_000 and more_output >= output + 100_000
+      end)
+
       {later, since} = erlang(name, :statistics, [:wall_clock])
-      assert more_input >= input + 100_000 and more_output >= output + 100_000
       assert later >= up and since >= 0
       assert {:badrpc, {:EXIT, {:badarg, _}}} = erlang(name, :statistics, [:what])
     end
@@ -367,7 +373,7 @@ defmodule TenonHarness.InfoTest do
       assert count == length(rows) and count == map_size(seen)
       sizes = Enum.map(rows, & &1[:memory])
       assert sizes == Enum.sort(sizes, &>=/2)
-      for _ <- 1..500, do: GenServer.call(echo, :hello)
+      for _ <- 1..500, do: Wait.call(echo, :hello)
 
       {[row], 1, %{^echo => _}} =
         dashboard(name, :processes_callback, ["echo", :reductions_diff, :desc, 50, seen])

@@ -37,7 +37,7 @@ defmodule TenonHarness.IOTest do
 
     test "prints at whoever runs it by rex", %{tenon: tenon} do
       run = fn ->
-        GenServer.call(
+        Wait.call(
           {:rex, tenon.name},
           {:call, :demo, :write, ["by rex"], Process.group_leader()}
         )

@@ -51,7 +51,7 @@ defmodule TenonHarness.KvTest do
     for {bucket, owner} <- [{"cherries", c}, {"radishes", beam}], via <- [c, beam] do
       args = [bucket, KV.Registry, :create, [KV.Registry, bucket]]
       task = Task.Supervisor.async({KV.RouterTasks, via}, KV.Router, :route, args)
-      assert node(Task.await(task)) == owner
+      assert node(Wait.await(task)) == owner
     end
   end
 
@@ -68,7 +68,8 @@ defmodule TenonHarness.KvTest do
           :ok = KV.Bucket.put(pid, "name", name)
           {name, node(pid), KV.Bucket.get(pid, "name")}
         end,
-        max_concurrency: 8
+        max_concurrency: 8,
+        timeout: @timeout
       )
       |> Enum.map(fn {:ok, result} -> result end)
 
@@ -146,7 +147,7 @@ defmodule TenonHarness.KvTest do
       env = [{"RELEASE_COOKIE", Cluster.cookie()}]
       {:ok, kv} = Program.start(TenonNode.live("kv"), args: [to_string(name) | routes], env: env)
       on_exit(fn -> Program.stop(kv) end)
-      Program.await(kv, "the store", 20_000, &Log.match(&1, :ready))
+      Program.await(kv, "the store", @timeout, &Log.match(&1, :ready))
     end
   end
 end

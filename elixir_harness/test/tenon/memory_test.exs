@@ -11,6 +11,7 @@ defmodule TenonHarness.MemoryTest do
          )
   @calls min(@count, 100_000)
   @slack_kib 1_024
+  @rounds 4
   @limit_kib 8_192
 
   setup do
@@ -21,11 +22,10 @@ defmodule TenonHarness.MemoryTest do
   @tag :tenon_only
   @tag :not_sanitized
   test "a node that has started is small", %{tenon: tenon} do
-    assert GenServer.call({:echo, tenon.name}, 1) == 1
+    assert Wait.call({:echo, tenon.name}, 1) == 1
     assert TenonNode.rss_kib(tenon) < @limit_kib
   end
 
-  @tag timeout: 120_000
   test "#{@calls} calls leave nothing behind", %{tenon: tenon, name: name} do
     assert_same_memory(tenon, @calls, fn count ->
       1..8
@@ -34,7 +34,6 @@ defmodule TenonHarness.MemoryTest do
     end)
   end
 
-  @tag timeout: 120_000
   test "#{div(@calls, 4)} rpc calls leave nothing behind", %{tenon: tenon, name: name} do
     assert_same_memory(tenon, div(@calls, 4), fn count ->
       1..8
@@ -43,12 +42,11 @@ defmodule TenonHarness.MemoryTest do
     end)
   end
 
-  @tag timeout: 120_000
   test "#{div(@calls, 10)} tasks leave nothing behind", %{tenon: tenon, name: name} do
     assert_same_memory(tenon, div(@calls, 10), fn count ->
       results =
         {Demo.Tasks, name}
-        |> Task.Supervisor.async_stream(1..count, :demo, :echo, [], timeout: 60_000)
+        |> Task.Supervisor.async_stream(1..count, :demo, :echo, [], timeout: @timeout)
         |> Enum.count(&match?({:ok, _}, &1))
 
       assert results == count
@@ -56,33 +54,30 @@ defmodule TenonHarness.MemoryTest do
     end)
   end
 
-  @tag timeout: 120_000
   test "#{@count} monitors and demonitors leave nothing behind", %{tenon: tenon, name: name} do
-    pid = Node.spawn(name, :demo, :sleep, [300_000])
+    pid = Node.spawn(name, :demo, :sleep, [:timer.hours(1)])
 
     assert_same_memory(tenon, @count, fn count ->
       monitor(pid, count)
-      assert GenServer.call({:echo, name}, :drained, 60_000) == :drained
+      assert Wait.call({:echo, name}, :drained) == :drained
     end)
   end
 
-  @tag timeout: 120_000
   test "#{div(@count, 4)} monitors by name leave nothing behind", %{tenon: tenon, name: name} do
     assert_same_memory(tenon, div(@count, 4), fn count ->
       monitor({:echo, name}, count)
-      assert GenServer.call({:echo, name}, :drained, 60_000) == :drained
+      assert Wait.call({:echo, name}, :drained) == :drained
     end)
   end
 
-  @tag timeout: 120_000
   test "#{@count} links and unlinks leave nothing behind", %{tenon: tenon, name: name} do
-    pid = Node.spawn(name, :demo, :sleep, [300_000])
+    pid = Node.spawn(name, :demo, :sleep, [:timer.hours(1)])
 
     # In parts: a node that only sends would have all the acknowledgements wait for it at once.
     assert_same_memory(tenon, @count, fn count ->
       for part <- parts(count, 50_000) do
         link(pid, part)
-        assert GenServer.call({:echo, name}, :drained, 60_000) == :drained
+        assert Wait.call({:echo, name}, :drained) == :drained
       end
     end)
   end
@@ -94,20 +89,31 @@ defmodule TenonHarness.MemoryTest do
         RawPeer.close(raw)
       end
 
-      assert GenServer.call({:echo, tenon.name}, :drained) == :drained
+      assert Wait.call({:echo, tenon.name}, :drained) == :drained
     end)
   end
 
-  # The first part lets the allocator reach its level; then it must stay there.
+  # The first part lets the allocator reach its level; then it must stay there. How much waits at a time
+  # hangs on what else the machine does, so that the level may be reached late: what leaks grows each time.
   defp assert_same_memory(tenon, count, fun) do
     fun.(div(count, 5))
-    before = TenonNode.rss_kib(tenon)
-    fun.(count)
-    grown = TenonNode.rss_kib(tenon) - before
+    rounds = if TenonNode.beam?() or @sanitized, do: 1, else: @rounds
+    grown = grown_by(tenon, fn -> fun.(count) end, rounds)
 
     unless TenonNode.beam?() or @sanitized do
-      assert grown < @slack_kib, "grown by #{grown} KiB from #{before} KiB with #{count}"
+      assert hd(grown) < @slack_kib, "grown by #{inspect(grown)} KiB, latest first, with #{count}"
     end
+  end
+
+  # KiB by which each round has grown it, up to the first that has not.
+  defp grown_by(tenon, fun, rounds, grown \\ [])
+  defp grown_by(_tenon, _fun, 0, grown), do: grown
+  defp grown_by(_tenon, _fun, _rounds, [last | _] = grown) when last < @slack_kib, do: grown
+
+  defp grown_by(tenon, fun, rounds, grown) do
+    before = TenonNode.rss_kib(tenon)
+    fun.()
+    grown_by(tenon, fun, rounds - 1, [TenonNode.rss_kib(tenon) - before | grown])
   end
 
   defp parts(count, most) when count <= most, do: [count]
@@ -116,7 +122,7 @@ defmodule TenonHarness.MemoryTest do
   defp call(_name, 0), do: :ok
 
   defp call(name, n) do
-    ^n = GenServer.call({:echo, name}, n, 30_000)
+    ^n = Wait.call({:echo, name}, n)
     call(name, n - 1)
   end
 

@@ -21,13 +21,13 @@ defmodule TenonHarness.OrderTest do
         for n <- 1..2_000, do: assert_receive(^n)
       end)
     end)
-    |> Enum.each(&Task.await(&1, 30_000))
+    |> Enum.each(&Wait.await(&1))
   end
 
   test "a call comes after the casts before it", %{name: name} do
     for round <- 1..200 do
       for n <- 1..10, do: GenServer.cast({:echo, name}, {self(), {round, n}})
-      assert GenServer.call({:echo, name}, round) == round
+      assert Wait.call({:echo, name}, round) == round
       for n <- 1..10, do: assert_received({^round, ^n})
     end
   end

@@ -77,7 +77,7 @@ defmodule TenonHarness.PgTest do
       await_members(scope, :tenon_demo, [echo, pid])
       Process.exit(pid, :kill)
       await_members(scope, :tenon_demo, [echo])
-      assert :pg.which_groups(scope) == [:tenon_demo]
+      await_groups(scope, [:tenon_demo])
 
       Wait.until("the end on the node itself", fn ->
         rpc(name, :which_groups, [scope]) == [:tenon_demo]
@@ -206,9 +206,8 @@ defmodule TenonHarness.PgTest do
       await_members_there(name, scope, :mine, [me])
     end
 
-    assert sorted(:pg.which_groups(scope)) ==
-             sorted([:mine, :tenon_demo | for(i <- 1..5, do: {:round, i})])
-
+    # What is told of the last of the groups there may still be under way.
+    await_groups(scope, [:mine, :tenon_demo | for(i <- 1..5, do: {:round, i})])
     still_the_same(context)
   end
 
@@ -270,6 +269,12 @@ defmodule TenonHarness.PgTest do
   defp await_members(scope, group, pids) do
     Wait.until("#{inspect(group)} here: #{inspect(pids)}", fn ->
       sorted(:pg.get_members(scope, group)) == sorted(pids)
+    end)
+  end
+
+  defp await_groups(scope, groups) do
+    Wait.until("the groups here: #{inspect(groups)}", fn ->
+      sorted(:pg.which_groups(scope)) == sorted(groups)
     end)
   end
 

@@ -13,30 +13,30 @@ defmodule TenonHarness.ProcessesTest do
     end
 
     test "sent to a pid arrive, and to one that is gone are dropped", %{name: name} do
-      pid = Node.spawn(name, :demo, :sleep, [10_000])
+      pid = Node.spawn(name, :demo, :sleep, [10 * @timeout])
       send(pid, :nobody_reads_this)
       Process.exit(pid, :kill)
       send(pid, :nobody_is_there)
-      assert GenServer.call({:echo, name}, :fine) == :fine
+      assert Wait.call({:echo, name}, :fine) == :fine
     end
 
     test "to a name that nobody has are dropped", %{name: name} do
       send({:nobody_has_this_name, name}, :hello)
-      assert GenServer.call({:echo, name}, :fine) == :fine
+      assert Wait.call({:echo, name}, :fine) == :fine
     end
   end
 
   describe "a server" do
     test "answers GenServer.call", %{echo: echo} do
-      assert GenServer.call(echo, {:some, "request", [1, 2.5]}) == {:some, "request", [1, 2.5]}
+      assert Wait.call(echo, {:some, "request", [1, 2.5]}) == {:some, "request", [1, 2.5]}
       assert GenServer.call(echo, :patient, :infinity) == :patient
-      assert GenServer.call(echo, :in_time, 2_000) == :in_time
+      assert Wait.call(echo, :in_time) == :in_time
     end
 
     test "answers GenServer.call by pid, too", %{name: name, echo: echo} do
       pid = pid_of_echo(name)
-      assert GenServer.call(pid, :by_pid) == :by_pid
-      assert GenServer.call(echo, :by_name) == :by_name
+      assert Wait.call(pid, :by_pid) == :by_pid
+      assert Wait.call(echo, :by_name) == :by_name
     end
 
     test "takes GenServer.cast", %{echo: echo} do
@@ -61,7 +61,7 @@ defmodule TenonHarness.ProcessesTest do
       end
 
       send(echo, {:"$gen_call", :no_request})
-      assert GenServer.call(echo, :still_here) == :still_here
+      assert Wait.call(echo, :still_here) == :still_here
     end
 
     test "answers every form of tag", %{echo: echo} do
@@ -80,39 +80,39 @@ defmodule TenonHarness.ProcessesTest do
     end
 
     test "answers multi_call and abcast", %{name: name} do
-      assert {[{^name, :all}], []} = GenServer.multi_call([name], :echo, :all, 2_000)
-      assert {[], [^name]} = GenServer.multi_call([name], :no_such_server, :all, 2_000)
+      assert {[{^name, :all}], []} = GenServer.multi_call([name], :echo, :all, @timeout)
+      assert {[], [^name]} = GenServer.multi_call([name], :no_such_server, :all, @timeout)
       assert GenServer.abcast([name], :echo, {self(), :abcast}) == :abcast
       assert_receive :abcast
     end
 
     test "answers send_request", %{echo: echo} do
       request = :gen_server.send_request(echo, :requested)
-      assert :gen_server.wait_response(request, 2_000) == {:reply, :requested}
+      assert :gen_server.wait_response(request, @timeout) == {:reply, :requested}
     end
 
     test "answers many callers at once", %{echo: echo} do
       1..64
       |> Enum.map(fn n ->
-        Task.async(fn -> for i <- 1..50, do: {^n, ^i} = GenServer.call(echo, {n, i}) end)
+        Task.async(fn -> for i <- 1..50, do: {^n, ^i} = Wait.call(echo, {n, i}) end)
       end)
-      |> Enum.each(&Task.await/1)
+      |> Enum.each(&Wait.await/1)
     end
 
     test "that does not exist fails a call at once with noproc", %{name: name} do
       missing = {:no_such_server, name}
 
-      assert {:noproc, {GenServer, :call, [^missing, :hello, 5_000]}} =
+      assert {:noproc, {GenServer, :call, [^missing, :hello, @timeout]}} =
                catch_call(missing, :hello)
     end
 
     test "that is killed fails the waiting call", %{name: name} do
-      pid = Node.spawn(name, :demo, :sleep, [10_000])
+      pid = Node.spawn(name, :demo, :sleep, [10 * @timeout])
       caller = Task.async(fn -> catch_call(pid, :hello) end)
       ref = Process.monitor(pid)
       Process.exit(pid, :kill)
       assert_receive {:DOWN, ^ref, :process, ^pid, reason} when reason in [:killed, :noproc]
-      assert {reason, {GenServer, :call, _}} = Task.await(caller)
+      assert {reason, {GenServer, :call, _}} = Wait.await(caller)
       assert reason in [:killed, :noproc]
     end
 
@@ -120,7 +120,7 @@ defmodule TenonHarness.ProcessesTest do
       tenon = start_connected_tenon()
       echo = {:echo, tenon.name}
       ref = Process.monitor(echo)
-      assert GenServer.stop(echo, :shutdown, 5_000) == :ok
+      assert GenServer.stop(echo, :shutdown, @timeout) == :ok
       name = tenon.name
       assert_receive {:DOWN, ^ref, :process, {:echo, ^name}, :shutdown}
       assert {:noproc, {GenServer, :call, _}} = catch_call(echo, :hello)
@@ -128,7 +128,7 @@ defmodule TenonHarness.ProcessesTest do
     end
 
     test "that does not answer in time lets the call time out", %{name: name} do
-      pid = Node.spawn(name, :demo, :sleep, [10_000])
+      pid = Node.spawn(name, :demo, :sleep, [10 * @timeout])
       assert {:timeout, {GenServer, :call, _}} = catch_exit(GenServer.call(pid, :hello, 100))
       Process.exit(pid, :kill)
     end
@@ -165,13 +165,13 @@ defmodule TenonHarness.ProcessesTest do
 
     test "by name stays silent while the server lives", %{echo: echo} do
       ref = Process.monitor(echo)
-      assert GenServer.call(echo, :alive) == :alive
+      assert Wait.call(echo, :alive) == :alive
       refute_received {:DOWN, ^ref, :process, _, _}
       assert Process.demonitor(ref, [:flush, :info])
     end
 
     test "does not fire after demonitor", %{name: name} do
-      pid = Node.spawn(name, :demo, :sleep, [10_000])
+      pid = Node.spawn(name, :demo, :sleep, [10 * @timeout])
       dropped = Process.monitor(pid)
       kept = Process.monitor(pid)
       true = Process.demonitor(dropped)
@@ -184,9 +184,9 @@ defmodule TenonHarness.ProcessesTest do
       tenon = start_connected_tenon()
       name = tenon.name
       by_name = Process.monitor({:echo, name})
-      pid = Node.spawn(name, :demo, :sleep, [30_000])
+      pid = Node.spawn(name, :demo, :sleep, [10 * @timeout])
       by_pid = Process.monitor(pid)
-      assert GenServer.call({:echo, name}, :up) == :up
+      assert Wait.call({:echo, name}, :up) == :up
       TenonNode.kill(tenon)
       assert_receive {:DOWN, ^by_name, :process, {:echo, ^name}, :noconnection}
       assert_receive {:DOWN, ^by_pid, :process, ^pid, :noconnection}
@@ -225,7 +225,7 @@ defmodule TenonHarness.ProcessesTest do
 
       {owner, owner_ref} =
         spawn_monitor(fn ->
-          pid = Node.spawn_link(name, :demo, :sleep, [30_000])
+          pid = Node.spawn_link(name, :demo, :sleep, [10 * @timeout])
           send(driver, {:linked, pid})
 
           receive do
@@ -241,7 +241,7 @@ defmodule TenonHarness.ProcessesTest do
     end
 
     test "is without effect once it is unlinked", %{name: name} do
-      pid = Node.spawn_link(name, :demo, :sleep, [30_000])
+      pid = Node.spawn_link(name, :demo, :sleep, [10 * @timeout])
       ref = Process.monitor(pid)
       true = Process.unlink(pid)
       Process.exit(pid, :unlinked)
@@ -250,7 +250,7 @@ defmodule TenonHarness.ProcessesTest do
     end
 
     test "can be made again after unlink", %{name: name} do
-      pid = Node.spawn(name, :demo, :sleep, [30_000])
+      pid = Node.spawn(name, :demo, :sleep, [10 * @timeout])
       for _ <- 1..10, do: Process.link(pid) && Process.unlink(pid)
       Process.link(pid)
       Process.exit(pid, :after_all)
@@ -259,8 +259,8 @@ defmodule TenonHarness.ProcessesTest do
 
     test "ends with noconnection when the node is killed" do
       tenon = start_connected_tenon()
-      pid = Node.spawn_link(tenon.name, :demo, :sleep, [30_000])
-      assert GenServer.call({:echo, tenon.name}, :up) == :up
+      pid = Node.spawn_link(tenon.name, :demo, :sleep, [10 * @timeout])
+      assert Wait.call({:echo, tenon.name}, :up) == :up
       TenonNode.kill(tenon)
       assert_receive {:EXIT, ^pid, :noconnection}
     end
@@ -269,7 +269,7 @@ defmodule TenonHarness.ProcessesTest do
       pid = pid_of_echo(name)
       Process.link(pid)
       Process.unlink(pid)
-      assert GenServer.call(pid, :alive) == :alive
+      assert Wait.call(pid, :alive) == :alive
     end
   end
 
@@ -277,25 +277,25 @@ defmodule TenonHarness.ProcessesTest do
     test "fail at once with nodedown when it is lost" do
       tenon = start_connected_tenon()
       name = tenon.name
-      pid = Node.spawn(name, :demo, :sleep, [30_000])
-      waiting = Task.async(fn -> catch_exit(GenServer.call(pid, :never, 30_000)) end)
+      pid = Node.spawn(name, :demo, :sleep, [10 * @timeout])
+      waiting = Task.async(fn -> catch_exit(Wait.call(pid, :never)) end)
 
       Wait.until("the call to be sent", fn ->
         Process.info(waiting.pid, :monitors) != {:monitors, []}
       end)
 
-      assert GenServer.call({:echo, name}, :up) == :up
+      assert Wait.call({:echo, name}, :up) == :up
       TenonNode.kill(tenon)
-      assert {{:nodedown, ^name}, {GenServer, :call, _}} = Task.await(waiting)
+      assert {{:nodedown, ^name}, {GenServer, :call, _}} = Wait.await(waiting)
     end
   end
 
   describe "group leaders and odd signals" do
     test "are taken without harm", %{name: name} do
-      pid = Node.spawn(name, :demo, :sleep, [30_000])
+      pid = Node.spawn(name, :demo, :sleep, [10 * @timeout])
       assert Process.group_leader(pid, Process.group_leader())
       Process.exit(pid, :normal)
-      assert GenServer.call({:echo, name}, :fine) == :fine
+      assert Wait.call({:echo, name}, :fine) == :fine
       assert reason_after_of(pid, &Process.exit(&1, :kill)) == :killed
     end
   end
@@ -326,7 +326,7 @@ defmodule TenonHarness.ProcessesTest do
   end
 
   defp catch_call(server, request) do
-    catch_exit(GenServer.call(server, request, 5_000))
+    catch_exit(Wait.call(server, request))
   end
 
   defp down_of(name, function, args) do
@@ -336,7 +336,7 @@ defmodule TenonHarness.ProcessesTest do
   end
 
   defp reason_after(name, fun) do
-    reason_after_of(Node.spawn(name, :demo, :sleep, [30_000]), fun)
+    reason_after_of(Node.spawn(name, :demo, :sleep, [10 * @timeout]), fun)
   end
 
   defp reason_after_of(pid, fun) do

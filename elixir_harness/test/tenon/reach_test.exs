@@ -5,13 +5,6 @@ defmodule TenonHarness.ReachTest do
   @moduletag :tenon_only
 
   # No other test has nodes of these names, so that a port is all that has to be free.
-  defp free_port do
-    {:ok, listener} = :gen_tcp.listen(0, ip: {127, 0, 0, 1})
-    {:ok, port} = :inet.port(listener)
-    :gen_tcp.close(listener)
-    port
-  end
-
   defp name_at(host), do: "r#{System.unique_integer([:positive])}_#{System.pid()}@#{host}"
 
   test "nodes over IPv6 find and call each other" do
@@ -21,7 +14,7 @@ defmodule TenonHarness.ReachTest do
     peer = start_beam(name: name_at("::1"), long_names: true, erl: ["-proto_dist", "inet6_tcp"])
 
     assert on(peer, name: tenon.name, do: Node.ping(name)) == :pong
-    assert on(peer, name: tenon.name, do: GenServer.call({:echo, name}, 6)) == 6
+    assert on(peer, name: tenon.name, do: Wait.call({:echo, name}, 6)) == 6
     {answer, 0} = ask(["ping", to_string(peer.name), "--proto-dist", "inet6_tcp"])
     assert answer == "pong\n"
   end
@@ -49,7 +42,7 @@ defmodule TenonHarness.ReachTest do
 
     assert tenon.port == port
     assert on(peer, name: tenon.name, do: Node.ping(name)) == :pong
-    assert on(peer, name: tenon.name, do: GenServer.call({:echo, name}, 7)) == 7
+    assert on(peer, name: tenon.name, do: Wait.call({:echo, name}, 7)) == 7
     {answer, 0} = ask(["ping", to_string(peer.name) | no_epmd])
     assert answer == "pong\n"
     [alive, _host] = tenon.name |> to_charlist() |> :string.split(~c"@")
@@ -67,16 +60,19 @@ defmodule TenonHarness.ReachTest do
   end
 
   test "it listens at the given address only" do
+    port = free_port()
+
     tenon =
       start_tenon(
         name: name_at("127.0.0.3"),
         long_names: true,
-        args: ["--interface", "127.0.0.3"]
+        args: ["--interface", "127.0.0.3", "--port", to_string(port)]
       )
 
-    assert {:ok, socket} = :gen_tcp.connect({127, 0, 0, 3}, tenon.port, [])
+    assert tenon.port == port
+    assert {:ok, socket} = :gen_tcp.connect({127, 0, 0, 3}, port, [])
     :gen_tcp.close(socket)
-    assert {:error, :econnrefused} = :gen_tcp.connect({127, 0, 0, 1}, tenon.port, [])
+    assert {:error, :econnrefused} = :gen_tcp.connect({127, 0, 0, 1}, port, [])
   end
 
   defp ask(args) do

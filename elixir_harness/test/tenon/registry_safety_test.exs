@@ -18,13 +18,13 @@ defmodule TenonHarness.RegistrySafetyTest do
     expected = BeamNode.call(witness, RegistryWitness, :drive, [name, seed, @rounds], 60_000)
     assert map_size(expected) > 10, "seed #{seed}"
 
-    Wait.until("all that was registered, seed #{seed}", 20_000, fn ->
+    Wait.until("all that was registered, seed #{seed}", fn ->
       seen(witness).offered == expected
     end)
 
     for service <- Map.keys(expected), do: Services.await_providers(peer, service, [name])
     Program.signal(tenon.program, :TERM)
-    assert Program.await_exit(tenon.program, 10_000) == 0
+    assert Program.await_exit(tenon.program) == 0
     Wait.until("the farewell, seed #{seed}", fn -> seen(witness).offered == %{} end)
     assert %{malformed: [], count: count} = seen(witness)
     assert count > 20

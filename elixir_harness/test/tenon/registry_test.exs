@@ -25,12 +25,26 @@ defmodule TenonHarness.RegistryTest do
     end
 
     test "is told them when it asks", %{tenon: tenon, raw: raw, me: me} do
-      to_registry(raw, {:introduce_local_services, me})
+      RawPeer.send_to(raw, @registry, {:introduce_local_services, me})
       assert {node, services} = next_to_registry(raw, :register_remote_services)
       assert node == tenon.name
 
       public = Keyword.keys(Demo.Router.registered_services(:public))
       assert Enum.sort(Map.keys(services)) == Enum.sort(public)
+    end
+
+    # In the exchange that comes every 20 s it is told of all of them.
+    test "is told of a router that comes later, at once", %{tenon: tenon, raw: raw} do
+      assert :rpc.call(tenon.name, :demo, :offer_late, []) == :ok
+      late = %{c_late: Demo.LateRouter}
+
+      assert RawPeer.receive_control(raw, fn
+               {{6, _from, _unused, @registry}, {:register_remote_services, {_node, services}}} ->
+                 services == late
+
+               _other ->
+                 nil
+             end)
     end
 
     test "is told when Tenon stops in order", %{tenon: tenon, raw: raw} do
@@ -260,7 +274,8 @@ defmodule TenonHarness.RegistryTest do
 
   # A task, because the request is only answered once the peer has served it.
   defp ask(%{tenon: tenon}, service, more \\ %{}) do
-    raw_request = Map.merge(%{"service" => service, "raw_request" => :the_request}, more)
+    raw_request = %{"service" => service, "raw_request" => :the_request, "timeout" => @timeout}
+    raw_request = Map.merge(raw_request, more)
 
     Task.async(fn ->
       message = Message.new(:c_calls_back, raw_request: raw_request)
@@ -269,12 +284,12 @@ defmodule TenonHarness.RegistryTest do
       receive do
         %Message{response: {:ok, inner}} -> inner["response"]
       after
-        @timeout -> :no_answer
+        2 * @timeout -> :no_answer
       end
     end)
   end
 
-  defp answer(asked), do: Task.await(asked, 2 * @timeout)
+  defp answer(asked), do: Task.await(asked, 3 * @timeout)
 
   defp take_call(raw) do
     RawPeer.receive_control(raw, fn
@@ -307,7 +322,21 @@ defmodule TenonHarness.RegistryTest do
     RawPeer.control(raw, {2, :"", call.message.reply_to}, message)
   end
 
-  defp to_registry(raw, message), do: RawPeer.send_to(raw, @registry, message)
+  # The node is asked by another connection than this one: it is to have read this first.
+  defp to_registry(raw, message) do
+    RawPeer.send_to(raw, @registry, message)
+    ref = RawPeer.ref(raw, System.unique_integer([:positive, :monotonic]))
+    RawPeer.control(raw, {19, RawPeer.pid(raw, 1), :nobody_has_this_name, ref})
+
+    true =
+      RawPeer.receive_control(raw, fn
+        {{28, _name, _me, ^ref}, :noproc} -> true
+        {{21, _name, _me, ^ref, :noproc}, nil} -> true
+        _other -> nil
+      end)
+
+    :ok
+  end
 
   # What the next message of this kind to this peer's registry says.
   defp next_to_registry(raw, kind) do

@@ -76,7 +76,7 @@ for generation <- TenonHarness.Services.generations() do
         assert told.assigns.dispatch_attempts >= 2
         assert call(again, :cancel, [id]) == :ok
         {:ok, _id} = schedule(again, :r_told, %{"n" => "last"}, {:in, 0})
-        assert_receive {:told, %Message{raw_request: %{"n" => "last"}}}, 15_000
+        assert_receive {:told, %Message{raw_request: %{"n" => "last"}}}
         refute_received {:told, %Message{raw_request: %{"n" => "done"}}}
       end
     end
@@ -112,7 +112,7 @@ for generation <- TenonHarness.Services.generations() do
           BeamNode.call(beam, BeamScheduler, :schedule, [:r_late, request(%{}), {:in, 0}])
 
         await_counts(tenon, "a retry", &(elem(&1, 2) > 0))
-        assert_receive {:retried, :r_late}, 15_000
+        assert_receive {:retried, :r_late}
         late = start_beam(x3m: @generation)
         :ok = BeamNode.call(late, TenonHarness.LateRouter, :register_services, [])
 
@@ -182,10 +182,10 @@ for generation <- TenonHarness.Services.generations() do
 
     # {in memory, delivered, retried}
     defp await_counts(tenon, what, match?),
-      do: Wait.until(what, 15_000, fn -> match?.(call(tenon, :counts, [])) end)
+      do: Wait.until(what, fn -> match?.(call(tenon, :counts, [])) end)
 
     defp await_told do
-      assert_receive {:told, %Message{} = message}, 15_000
+      assert_receive {:told, %Message{} = message}
       message
     end
   end

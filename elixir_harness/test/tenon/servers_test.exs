@@ -15,18 +15,19 @@ defmodule TenonHarness.ServersTest do
 
   describe "sys" do
     test "shows and replaces the state", %{server: server} do
-      assert :sys.get_state(server) == 3
-      assert :sys.replace_state(server, &:servers.double/1) == 6
-      assert GenServer.call(server, :get) == 6
+      assert :sys.get_state(server, @timeout) == 3
+      assert :sys.replace_state(server, &:servers.double/1, @timeout) == 6
+      assert Wait.call(server, :get) == 6
     end
 
     test "leaves a state that cannot be replaced", %{server: server} do
-      reason = catch_error(:sys.replace_state(server, Function.capture(:servers, :no_such, 1)))
+      reason =
+        catch_error(:sys.replace_state(server, Function.capture(:servers, :no_such, 1), @timeout))
 
       assert reason ==
                {:callback_failed, {:gen_server, :system_replace_state}, {:error, :undef}}
 
-      assert :sys.get_state(server) == 3
+      assert :sys.get_state(server, @timeout) == 3
     end
 
     @tag :tenon_only
@@ -34,14 +35,14 @@ defmodule TenonHarness.ServersTest do
       fun = fn n -> n + 1 end
 
       assert {:callback_failed, {:gen_server, :system_replace_state}, {:error, {:badfun, _}}} =
-               catch_error(:sys.replace_state(server, fun))
+               catch_error(:sys.replace_state(server, fun, @timeout))
 
-      assert :sys.get_state(server) == 3
+      assert :sys.get_state(server, @timeout) == 3
     end
 
     test "shows the status", %{server: server} do
       assert {:status, ^server, {:module, :gen_server}, [dict, :running, parent, [], misc]} =
-               :sys.get_status(server)
+               :sys.get_status(server, @timeout)
 
       assert is_list(dict)
       assert is_pid(parent)
@@ -53,72 +54,72 @@ defmodule TenonHarness.ServersTest do
     end
 
     test "suspends a server, whose messages wait in order", %{server: server} do
-      assert :sys.suspend(server) == :ok
+      assert :sys.suspend(server, @timeout) == :ok
       for by <- [1, 10], do: GenServer.cast(server, {:add, by})
       me = self()
-      caller = spawn_link(fn -> send(me, {:got, GenServer.call(server, {:add, 100})}) end)
+      caller = spawn_link(fn -> send(me, {:got, Wait.call(server, {:add, 100})}) end)
 
       Wait.until("the call to be sent", fn ->
         Process.info(caller, :monitors) != {:monitors, []}
       end)
 
-      assert :sys.get_state(server) == 3
-      assert {:status, _, _, [_, :suspended | _]} = :sys.get_status(server)
+      assert :sys.get_state(server, @timeout) == 3
+      assert {:status, _, _, [_, :suspended | _]} = :sys.get_status(server, @timeout)
       refute_received {:got, _}
-      assert :sys.resume(server) == :ok
+      assert :sys.resume(server, @timeout) == :ok
       assert_receive {:got, 114}
     end
 
     test "counts messages", %{server: server} do
-      assert :sys.statistics(server, :get) == {:ok, :no_statistics}
-      assert :sys.statistics(server, true) == :ok
-      assert GenServer.call(server, :get) == 3
+      assert :sys.statistics(server, :get, @timeout) == {:ok, :no_statistics}
+      assert :sys.statistics(server, true, @timeout) == :ok
+      assert Wait.call(server, :get) == 3
       GenServer.cast(server, {:add, 1})
-      assert {:ok, counts} = :sys.statistics(server, :get)
+      assert {:ok, counts} = :sys.statistics(server, :get, @timeout)
 
       assert [:start_time, :current_time, :reductions, :messages_in, :messages_out] ==
                Keyword.keys(counts)
 
       assert {{_, _, _}, {_, _, _}} = counts[:start_time]
       assert {counts[:messages_in], counts[:messages_out]} == {2, 1}
-      assert :sys.no_debug(server) == :ok
-      assert :sys.statistics(server, :get) == {:ok, :no_statistics}
+      assert :sys.no_debug(server, @timeout) == :ok
+      assert :sys.statistics(server, :get, @timeout) == {:ok, :no_statistics}
     end
 
     test "logs what comes in", %{server: server} do
-      assert :sys.log(server, true) == :ok
+      assert :sys.log(server, true, @timeout) == :ok
       GenServer.cast(server, {:add, 1})
-      assert {:ok, events} = :sys.log(server, :get)
+      assert {:ok, events} = :sys.log(server, :get, @timeout)
       assert {:in, {:"$gen_cast", {:add, 1}}} in events
-      assert :sys.log(server, false) == :ok
-      assert :sys.log(server, :get) == {:ok, []}
+      assert :sys.log(server, false, @timeout) == :ok
+      assert :sys.log(server, :get, @timeout) == {:ok, []}
     end
 
     test "is answered whatever it asks", %{server: server} do
-      assert :sys.remove(server, :not_there) == :ok
-      assert :sys.log_to_file(server, false) == :ok
-      assert :sys.log_to_file(server, ~c"/no/such/folder/file") == {:error, :open_file}
+      assert :sys.remove(server, :not_there, @timeout) == :ok
+      assert :sys.log_to_file(server, false, @timeout) == :ok
+      assert :sys.log_to_file(server, ~c"/no/such/folder/file", @timeout) == {:error, :open_file}
 
-      assert :sys.change_code(server, :servers, :undefined, []) ==
+      assert :sys.change_code(server, :servers, :undefined, [], @timeout) ==
                {:error, {:unknown_system_msg, {:change_code, :servers, :undefined, []}}}
 
-      assert GenServer.call(server, :get) == 3
+      assert Wait.call(server, :get) == 3
     end
 
     test "terminates a server, also a suspended one", %{name: name, server: server} do
       ref = Process.monitor(server)
-      assert :sys.terminate(server, {:shutdown, :sys}) == :ok
+      assert :sys.terminate(server, {:shutdown, :sys}, @timeout) == :ok
       assert_receive {:DOWN, ^ref, :process, ^server, {:shutdown, :sys}}
       {:ok, other} = :rpc.call(name, :servers, :start, [nil, 0])
       ref = Process.monitor(other)
-      assert :sys.suspend(other) == :ok
-      assert :sys.terminate(other, :normal) == :ok
+      assert :sys.suspend(other, @timeout) == :ok
+      assert :sys.terminate(other, :normal, @timeout) == :ok
       assert_receive {:DOWN, ^ref, :process, ^other, :normal}
     end
 
     test "finds no server where none is", %{name: name} do
       assert {:noproc, {:sys, :get_state, _}} =
-               catch_exit(:sys.get_state({:no_such_server, name}))
+               catch_exit(:sys.get_state({:no_such_server, name}, @timeout))
     end
   end
 
@@ -127,14 +128,16 @@ defmodule TenonHarness.ServersTest do
       for reason <- [:normal, :shutdown, {:shutdown, 1}, {:bad, "end"}] do
         {:ok, server} = :rpc.call(name, :servers, :start, [nil, 0])
         ref = Process.monitor(server)
-        assert GenServer.stop(server, reason, 5_000) == :ok
+        assert GenServer.stop(server, reason, @timeout) == :ok
         assert_receive {:DOWN, ^ref, :process, ^server, ^reason}
       end
     end
 
     test "cannot stop a server that is gone", %{server: server} do
       assert GenServer.stop(server) == :ok
-      assert {:noproc, {GenServer, :stop, _}} = catch_exit(GenServer.stop(server, :normal, 5_000))
+
+      assert {:noproc, {GenServer, :stop, _}} =
+               catch_exit(GenServer.stop(server, :normal, @timeout))
     end
 
     test "is stopped here from there", %{name: name} do
@@ -154,37 +157,37 @@ defmodule TenonHarness.ServersTest do
       nowhere = Cluster.unique_node("nowhere")
 
       assert {replies, [^nowhere]} =
-               GenServer.multi_call([name, node(), nowhere], :many, {:add, 10}, 5_000)
+               GenServer.multi_call([name, node(), nowhere], :many, {:add, 10}, @timeout)
 
       assert Enum.sort(replies) == Enum.sort([{name, 11}, {node(), 12}])
       assert GenServer.abcast([name, node()], :many, {:add, 100}) == :abcast
-      assert GenServer.call({:many, name}, :get) == 111
-      assert GenServer.call(here, :get) == 112
+      assert Wait.call({:many, name}, :get) == 111
+      assert Wait.call(here, :get) == 112
       GenServer.stop(here)
     end
 
     test "replies from another process, of either kind", %{server: server} do
       me = self()
-      asked = Task.async(fn -> GenServer.call(server, {:hand_on, me}) end)
+      asked = Task.async(fn -> Wait.call(server, {:hand_on, me}) end)
       assert_receive {:from, from}
       GenServer.reply(from, :from_elixir)
-      assert Task.await(asked) == :from_elixir
+      assert Wait.await(asked) == :from_elixir
 
       {:ok, here} = GenServer.start(TenonHarness.Counter, {nil, 0})
-      asked = Task.async(fn -> GenServer.call(here, {:hand_on, me}) end)
+      asked = Task.async(fn -> Wait.call(here, {:hand_on, me}) end)
       assert_receive {:from, from}
       GenServer.cast(server, {:reply, from, {:from, "the server"}})
-      assert Task.await(asked) == {:from, "the server"}
+      assert Wait.await(asked) == {:from, "the server"}
       GenServer.stop(here)
     end
 
     test "continues before the next message", %{server: server} do
-      :ok = GenServer.call(server, {:watch, self()})
-      :ok = :sys.suspend(server)
+      :ok = Wait.call(server, {:watch, self()})
+      :ok = :sys.suspend(server, @timeout)
       ref = make_ref()
       send(server, {:"$gen_call", {self(), ref}, {:continue, {:with, 1}}})
       send(server, :next_message)
-      :ok = :sys.resume(server)
+      :ok = :sys.resume(server, @timeout)
       assert_receive {^ref, :first}
       assert_receive {:continued, {:with, 1}}
       assert_receive :next_message
@@ -192,11 +195,11 @@ defmodule TenonHarness.ServersTest do
     end
 
     test "tells a server of silence, once", %{server: server} do
-      :ok = GenServer.call(server, {:watch, self()})
+      :ok = Wait.call(server, {:watch, self()})
       GenServer.cast(server, {:timeout, 0})
       assert_receive :timeout
-      GenServer.cast(server, {:timeout, 60_000})
-      assert GenServer.call(server, :get) == 3
+      GenServer.cast(server, {:timeout, 10 * @timeout})
+      assert Wait.call(server, :get) == 3
       refute_received :timeout
     end
   end
@@ -204,7 +207,7 @@ defmodule TenonHarness.ServersTest do
   describe "Process.exit" do
     test "with normal passes one that does not trap exits", %{server: server} do
       Process.exit(server, :normal)
-      assert GenServer.call(server, :get) == 3
+      assert Wait.call(server, :get) == 3
     end
 
     test "with anything else ends it with that reason", %{name: name} do
@@ -218,8 +221,8 @@ defmodule TenonHarness.ServersTest do
 
     test "is a message to one that traps exits, but for kill", %{server: server} do
       me = self()
-      :ok = GenServer.call(server, {:watch, me})
-      :ok = GenServer.call(server, {:trap_exit, true})
+      :ok = Wait.call(server, {:watch, me})
+      :ok = Wait.call(server, {:trap_exit, true})
 
       for reason <- [:normal, :shutdown, {:any, "term"}, :killed] do
         Process.exit(server, reason)
@@ -233,18 +236,18 @@ defmodule TenonHarness.ServersTest do
 
     test "of a linked process is a message to one that traps exits", %{server: server} do
       me = self()
-      :ok = GenServer.call(server, {:watch, me})
-      :ok = GenServer.call(server, {:trap_exit, true})
+      :ok = Wait.call(server, {:watch, me})
+      :ok = Wait.call(server, {:trap_exit, true})
 
       for reason <- [:normal, :kill, {:any, "term"}] do
-        pid = spawn(fn -> :ok = GenServer.call(server, {:link, self()}) && exit(reason) end)
+        pid = spawn(fn -> :ok = Wait.call(server, {:link, self()}) && exit(reason) end)
         assert_receive {:EXIT, ^pid, ^reason}
       end
 
       gone = spawn(fn -> :ok end)
       ref = Process.monitor(gone)
       assert_receive {:DOWN, ^ref, :process, ^gone, _}
-      :ok = GenServer.call(server, {:link, gone})
+      :ok = Wait.call(server, {:link, gone})
       assert_receive {:EXIT, ^gone, :noproc}
     end
 
@@ -266,15 +269,15 @@ defmodule TenonHarness.ServersTest do
       for reason <- [:normal, :shutdown, {:any, "term"}] do
         {task, box} = start_mailbox(name)
         Process.exit(box, reason)
-        assert Task.await(task) == {:EXIT, me, reason}
+        assert Wait.await(task) == {:EXIT, me, reason}
       end
 
       {task, box} = start_mailbox(name)
       pid = spawn(fn -> Process.link(box) && exit(:linked) end)
-      assert Task.await(task) == {:EXIT, pid, :linked}
+      assert Wait.await(task) == {:EXIT, pid, :linked}
       {task, box} = start_mailbox(name)
       Process.exit(box, :kill)
-      assert Task.await(task) == :ended
+      assert Wait.await(task) == :ended
     end
 
     test "ends one that sends normal to itself", %{server: server} do
@@ -288,31 +291,31 @@ defmodule TenonHarness.ServersTest do
     @describetag :ref_alias
 
     setup %{server: server} do
-      :ok = GenServer.call(server, {:watch, self()})
+      :ok = Wait.call(server, {:watch, self()})
     end
 
     test "is sent to until it is taken back", %{server: server} do
-      ref = GenServer.call(server, {:alias, :explicit})
+      ref = Wait.call(server, {:alias, :explicit})
       assert is_reference(ref)
       send(ref, :one)
       send(ref, :two)
       assert_receive :one
       assert_receive :two
-      assert GenServer.call(server, {:unalias, ref}) == true
-      assert GenServer.call(server, {:unalias, ref}) == false
+      assert Wait.call(server, {:unalias, ref}) == true
+      assert Wait.call(server, {:unalias, ref}) == false
       send(ref, :three)
-      assert GenServer.call(server, :get) == 3
+      assert Wait.call(server, :get) == 3
       refute_received :three
     end
 
     test "for a reply takes one message", %{server: server} do
-      ref = GenServer.call(server, {:alias, :reply})
+      ref = Wait.call(server, {:alias, :reply})
       send(ref, :one)
       send(ref, :two)
       assert_receive :one
-      assert GenServer.call(server, :get) == 3
+      assert Wait.call(server, :get) == 3
       refute_received :two
-      assert GenServer.call(server, {:unalias, ref}) == false
+      assert Wait.call(server, {:unalias, ref}) == false
     end
 
     test "is where its calls are answered, and that ends its monitor", %{server: server} do
@@ -322,7 +325,7 @@ defmodule TenonHarness.ServersTest do
       assert is_reference(ref)
       assert_monitors(here, [])
       GenServer.stop(here)
-      assert GenServer.call(server, :get) == 3
+      assert Wait.call(server, :get) == 3
       refute_received {:DOWN, _, _, _, _}
       GenServer.cast(server, {:call, here, :get})
       assert_receive {:DOWN, _ref, :process, ^here, :noproc}

@@ -60,7 +60,6 @@ for generation <- TenonHarness.Services.generations() do
         assert on(peer, name: tenon.name, do: Node.ping(name)) == :pong
         Services.await_providers(peer, :c_where, [tenon.name])
         assert Services.outcome(peer, :c_late, nil) == {:service_unavailable, :c_late}
-        # Within less than the 20 s after which all is told again.
         assert BeamNode.call(peer, :rpc, :call, [tenon.name, :demo, :offer_late, []]) == :ok
         Services.await_providers(peer, :c_late, [tenon.name])
         deny = [assigns: %{deny: :not_you}]
@@ -106,7 +105,7 @@ for generation <- TenonHarness.Services.generations() do
           answered?
         end)
 
-        assert %Message{service_name: :c_keep} = reply = Task.await(waits, 30_000)
+        assert %Message{service_name: :c_keep} = reply = Wait.await(waits)
         assert reply.response == {:ok, {:from, :elsewhere}}
         assert reply.raw_request == %{"n" => 1}
         assert reply.halted?
@@ -210,11 +209,11 @@ for generation <- TenonHarness.Services.generations() do
       test "a node that is lost meanwhile tells the caller so", %{tenon: tenon, one: one} do
         for goes <- [start_tenon(), start_beam(x3m: @generation)] do
           opts = [assigns: %{forward_to: goes.name}]
-          raw = %{"ms" => 600_000}
+          raw = %{"ms" => 10 * @timeout}
           call = Task.async(fn -> Services.direct(one, tenon.name, :c_slow, raw, opts) end)
           TenonNode.await_event(tenon, :peer_up, node: to_string(goes.name))
           Program.signal(goes.program, :KILL)
-          assert %Message{response: {:error, {:badrpc, :nodedown}}} = Task.await(call, 25_000)
+          assert %Message{response: {:error, {:badrpc, :nodedown}}} = Wait.await(call)
         end
       end
 
@@ -357,7 +356,13 @@ for generation <- TenonHarness.Services.generations() do
 
     # The response that a C node gets which calls a service, asked by a BEAM node.
     defp from_c(peer, tenon, service, assigns) do
-      raw = %{"service" => service, "raw_request" => nil, "assigns" => assigns}
+      raw = %{
+        "service" => service,
+        "raw_request" => nil,
+        "assigns" => assigns,
+        "timeout" => @timeout
+      }
+
       %Message{response: {:ok, inner}} = Services.direct(peer, tenon.name, :c_calls_back, raw)
       inner["response"]
     end

@@ -13,13 +13,13 @@ defmodule TenonHarness.SupervisorsTest do
       sup = supervisor(name, :one_for_one)
       assert {:ok, a} = Supervisor.start_child(sup, spec(:a, 1))
       assert node(a) == name
-      assert GenServer.call(a, :get) == 1
+      assert Wait.call(a, :get) == 1
 
       tuple =
         {:b, {:servers, :start_link, [nil, 2]}, :temporary, :brutal_kill, :worker, [:servers]}
 
       assert {:ok, b} = :supervisor.start_child(sup, tuple)
-      assert GenServer.call(b, :get) == 2
+      assert Wait.call(b, :get) == 2
 
       assert Supervisor.which_children(sup) == [
                {:b, b, :worker, [:servers]},
@@ -61,7 +61,7 @@ defmodule TenonHarness.SupervisorsTest do
       assert Supervisor.which_children(sup) == [{:a, :undefined, :worker, [:servers]}]
       assert {:error, :already_present} = Supervisor.start_child(sup, spec(:a, 1))
       assert {:ok, again} = Supervisor.restart_child(sup, :a)
-      assert GenServer.call(again, :get) == 1
+      assert Wait.call(again, :get) == 1
       assert Supervisor.terminate_child(sup, :a) == :ok
       assert Supervisor.delete_child(sup, :a) == :ok
       assert Supervisor.which_children(sup) == []
@@ -93,7 +93,7 @@ defmodule TenonHarness.SupervisorsTest do
       stop(Enum.at(before, 1), :boom)
 
       for {id, pid} <- Enum.zip([:a, :b, :c], before) do
-        assert GenServer.call(await_restart(sup, id, pid), :get) == 1
+        assert Wait.call(await_restart(sup, id, pid), :get) == 1
       end
     end
 
@@ -127,7 +127,7 @@ defmodule TenonHarness.SupervisorsTest do
       sup = supervisor(name, :one_for_one)
       [a, b] = for id <- [:a, :b], do: start(sup, id)
       for pid <- [sup, a, b], do: Process.monitor(pid)
-      assert Supervisor.stop(sup, :normal, 5_000) == :ok
+      assert Supervisor.stop(sup, :normal, @timeout) == :ok
       assert [{b, :shutdown}, {a, :shutdown}, {sup, :normal}] == downs(3)
     end
 
@@ -160,10 +160,10 @@ defmodule TenonHarness.SupervisorsTest do
     test "is looked into by sys", %{name: name} do
       sup = supervisor(name, :one_for_one)
       a = start(sup, :a)
-      assert {:status, ^sup, {:module, :gen_server}, _} = :sys.get_status(sup)
-      assert :sys.suspend(sup) == :ok
+      assert {:status, ^sup, {:module, :gen_server}, _} = :sys.get_status(sup, @timeout)
+      assert :sys.suspend(sup, @timeout) == :ok
       stop(a, :boom)
-      assert :sys.resume(sup) == :ok
+      assert :sys.resume(sup, @timeout) == :ok
       await_restart(sup, :a, a)
     end
   end
@@ -192,7 +192,7 @@ defmodule TenonHarness.SupervisorsTest do
       end)
 
       [{_, again, _, _}] = DynamicSupervisor.which_children(sup)
-      assert GenServer.call(again, :get) == 1
+      assert Wait.call(again, :get) == 1
       assert DynamicSupervisor.terminate_child(sup, again) == :ok
       assert DynamicSupervisor.terminate_child(sup, again) == {:error, :not_found}
     end
@@ -267,7 +267,7 @@ defmodule TenonHarness.SupervisorsTest do
 
   defp assert_supervised(sup, spec) do
     {:ok, pid} = DynamicSupervisor.start_child(sup, spec)
-    assert GenServer.call(pid, :get) == 5
+    assert Wait.call(pid, :get) == 5
     stop(pid, :boom)
 
     Wait.until("it is restarted", fn ->
@@ -278,7 +278,7 @@ defmodule TenonHarness.SupervisorsTest do
     end)
 
     [{_, again, _, _}] = DynamicSupervisor.which_children(sup)
-    assert GenServer.call(again, :get) == 5
+    assert Wait.call(again, :get) == 5
     ref = Process.monitor(again)
     assert DynamicSupervisor.terminate_child(sup, again) == :ok
     assert_receive {:DOWN, ^ref, :process, ^again, :shutdown}

@@ -12,15 +12,15 @@ defmodule TenonHarness.TasksTest do
     test "gives what the function returns", %{name: name, tasks: tasks} do
       task = Task.Supervisor.async(tasks, :demo, :sum, [[1, 2, 3]])
       assert node(task.pid) == name
-      assert Task.await(task) == 6
-      assert tasks |> Task.Supervisor.async(:demo, :whoami, []) |> Task.await() == name
+      assert Wait.await(task) == 6
+      assert tasks |> Task.Supervisor.async(:demo, :whoami, []) |> Wait.await() == name
     end
 
     test "carries any term", %{tasks: tasks} do
       big = :binary.copy("tenon", 100_000)
 
       for term <- [{self(), make_ref(), [1.5, "text" | :tail]}, big, %{big => [big]}, []] do
-        assert tasks |> Task.Supervisor.async(:demo, :echo, [term]) |> Task.await() == term
+        assert tasks |> Task.Supervisor.async(:demo, :echo, [term]) |> Wait.await() == term
       end
     end
 
@@ -28,14 +28,14 @@ defmodule TenonHarness.TasksTest do
       name: name,
       tasks: tasks
     } do
-      assert tasks |> Task.Supervisor.async(&:demo.whoami/0) |> Task.await() == name
+      assert tasks |> Task.Supervisor.async(&:demo.whoami/0) |> Wait.await() == name
     end
 
     test "runs many at a time", %{tasks: tasks} do
       started = for n <- 1..200, do: {n, Task.Supervisor.async(tasks, :demo, :echo, [n])}
-      for {n, task} <- started, do: assert(Task.await(task) == n)
+      for {n, task} <- started, do: assert(Wait.await(task) == n)
       slept = for _ <- 1..20, do: Task.Supervisor.async(tasks, :demo, :sleep, [20])
-      assert Enum.map(slept, &Task.await/1) == List.duplicate(:ok, 20)
+      assert Enum.map(slept, &Wait.await/1) == List.duplicate(:ok, 20)
     end
 
     test "tells a trapping caller of the task's normal end", %{tasks: tasks} do
@@ -63,7 +63,7 @@ defmodule TenonHarness.TasksTest do
 
       caller =
         spawn(fn ->
-          send(test, Task.Supervisor.async(tasks, :demo, :sleep, [60_000]))
+          send(test, Task.Supervisor.async(tasks, :demo, :sleep, [10 * @timeout]))
           :demo.sleep(:infinity)
         end)
 
@@ -76,9 +76,9 @@ defmodule TenonHarness.TasksTest do
     test "ends with the node of its caller", %{tasks: tasks} do
       beam = start_beam()
 
-      on beam, tasks: tasks, test: self() do
+      on beam, tasks: tasks, test: self(), ms: 10 * @timeout do
         spawn(fn ->
-          send(test, Task.Supervisor.async(tasks, :demo, :sleep, [60_000]))
+          send(test, Task.Supervisor.async(tasks, :demo, :sleep, [ms]))
           :demo.sleep(:infinity)
         end)
       end
@@ -94,7 +94,7 @@ defmodule TenonHarness.TasksTest do
 
       {caller, caller_ref} =
         spawn_monitor(fn ->
-          task = Task.Supervisor.async(tasks, :demo, :sleep, [60_000])
+          task = Task.Supervisor.async(tasks, :demo, :sleep, [10 * @timeout])
           send(test, {:started, task.pid})
           assert_receive :watched
           Task.await(task, 10)
@@ -126,7 +126,7 @@ defmodule TenonHarness.TasksTest do
 
       {_pid, ref} =
         spawn_monitor(fn ->
-          send(test, Task.Supervisor.async_nolink(tasks, :demo, :sleep, [60_000]))
+          send(test, Task.Supervisor.async_nolink(tasks, :demo, :sleep, [10 * @timeout]))
           exit(:broken)
         end)
 
@@ -137,8 +137,8 @@ defmodule TenonHarness.TasksTest do
     end
 
     test "is shut down, asked or killed", %{tasks: tasks} do
-      for how <- [:brutal_kill, 2_000] do
-        task = Task.Supervisor.async_nolink(tasks, :demo, :sleep, [60_000])
+      for how <- [:brutal_kill, @timeout] do
+        task = Task.Supervisor.async_nolink(tasks, :demo, :sleep, [10 * @timeout])
         ref = Process.monitor(task.pid)
         assert Task.yield(task, 0) == nil
         assert Task.shutdown(task, how) == nil
@@ -152,37 +152,43 @@ defmodule TenonHarness.TasksTest do
       task = Task.Supervisor.async_nolink(tasks, :demo, :echo, [:done])
       ref = Process.monitor(task.pid)
       assert_receive {:DOWN, ^ref, :process, _pid, _normal_or_noproc}
-      assert Task.shutdown(task) == {:ok, :done}
+      assert Task.shutdown(task, @timeout) == {:ok, :done}
     end
   end
 
   describe "async_stream" do
     test "maps in order", %{tasks: tasks} do
-      stream = Task.Supervisor.async_stream(tasks, 1..50, :demo, :echo, [], max_concurrency: 8)
+      opts = [max_concurrency: 8, timeout: @timeout]
+      stream = Task.Supervisor.async_stream(tasks, 1..50, :demo, :echo, [], opts)
       assert Enum.to_list(stream) == for(n <- 1..50, do: {:ok, n})
       lists = for n <- 1..5, do: [n, n]
-      stream = Task.Supervisor.async_stream(tasks, lists, :demo, :sum, [], ordered: false)
+      opts = [ordered: false, timeout: @timeout]
+      stream = Task.Supervisor.async_stream(tasks, lists, :demo, :sum, [], opts)
       assert Enum.sort(stream) == for(n <- 1..5, do: {:ok, 2 * n})
     end
 
     test "takes the caller along when one fails", %{tasks: tasks} do
       reason =
         end_of(fn ->
-          tasks |> Task.Supervisor.async_stream([:a, :b], :demo, :exit, []) |> Stream.run()
+          tasks
+          |> Task.Supervisor.async_stream([:a, :b], :demo, :exit, [], timeout: @timeout)
+          |> Stream.run()
         end)
 
-      assert reason in [:a, :b, {:a, {Task.Supervised, :stream, [5_000]}}]
+      assert reason in [:a, :b, {:a, {Task.Supervised, :stream, [@timeout]}}]
     end
 
     test "without links tells which failed", %{tasks: tasks} do
-      stream = Task.Supervisor.async_stream_nolink(tasks, [:a, :b], :demo, :exit, [])
+      opts = [timeout: @timeout]
+      stream = Task.Supervisor.async_stream_nolink(tasks, [:a, :b], :demo, :exit, [], opts)
       assert Enum.to_list(stream) == [exit: :a, exit: :b]
     end
 
     test "kills what takes too long", %{tasks: tasks} do
-      opts = [timeout: 300, on_timeout: :kill_task, max_concurrency: 2]
-      stream = Task.Supervisor.async_stream_nolink(tasks, [60_000, 0], :demo, :sleep, [], opts)
-      assert Enum.to_list(stream) == [exit: :timeout, ok: :ok]
+      opts = [timeout: 100, on_timeout: :kill_task, max_concurrency: 2]
+      long = [10 * @timeout, 10 * @timeout]
+      stream = Task.Supervisor.async_stream_nolink(tasks, long, :demo, :sleep, [], opts)
+      assert Enum.to_list(stream) == [exit: :timeout, exit: :timeout]
       Wait.until("an empty supervisor", fn -> Task.Supervisor.children(tasks) == [] end)
     end
   end
@@ -195,7 +201,7 @@ defmodule TenonHarness.TasksTest do
 
     test "runs, is listed and counted, and is terminated", %{name: name, tasks: tasks} do
       assert Task.Supervisor.children(tasks) == []
-      assert {:ok, pid} = Task.Supervisor.start_child(tasks, :demo, :sleep, [60_000])
+      assert {:ok, pid} = Task.Supervisor.start_child(tasks, :demo, :sleep, [10 * @timeout])
       assert node(pid) == name
       assert Task.Supervisor.children(tasks) == [pid]
 
@@ -222,7 +228,7 @@ defmodule TenonHarness.TasksTest do
 
     test "is started anew when it is to be", %{tasks: tasks} do
       {:ok, first} =
-        Task.Supervisor.start_child(tasks, :demo, :sleep, [60_000], restart: :transient)
+        Task.Supervisor.start_child(tasks, :demo, :sleep, [10 * @timeout], restart: :transient)
 
       Process.exit(first, :kill)
 
@@ -246,7 +252,7 @@ defmodule TenonHarness.TasksTest do
     end
 
     test "ends with its supervisor", %{tasks: tasks} do
-      {:ok, pid} = Task.Supervisor.start_child(tasks, :demo, :sleep, [60_000])
+      {:ok, pid} = Task.Supervisor.start_child(tasks, :demo, :sleep, [10 * @timeout])
       ref = Process.monitor(pid)
       assert DynamicSupervisor.stop(tasks, {:shutdown, :over}) == :ok
       assert_receive {:DOWN, ^ref, :process, ^pid, :shutdown}
@@ -265,7 +271,7 @@ defmodule TenonHarness.TasksTest do
             do: [{node(), self(), self()}, :monitor],
             else: [{node(), self(), self()}, [], :monitor, {:demo, :echo, [1]}]
 
-        send(test, GenServer.call(tasks, {:start_task, args, :temporary, nil}))
+        send(test, Wait.call(tasks, {:start_task, args, :temporary, nil}))
         :demo.sleep(:infinity)
       end)
 
@@ -280,29 +286,29 @@ defmodule TenonHarness.TasksTest do
   test "a supervisor in C serves clients of all generations", %{tasks: tasks} do
     owner = {node(), self(), self()}
     mfa = {:demo, :sum, [[1, 2]]}
-    {:ok, old} = GenServer.call(tasks, {:start_task, [owner, [], :monitor, mfa], :temporary, nil})
+    {:ok, old} = Wait.call(tasks, {:start_task, [owner, [], :monitor, mfa], :temporary, nil})
     send(old, {self(), :old})
     assert_receive {:old, 3}
-    {:ok, new} = GenServer.call(tasks, {:start_task, [owner, :monitor], :temporary, nil})
+    {:ok, new} = Wait.call(tasks, {:start_task, [owner, :monitor], :temporary, nil})
     send(new, {self(), :new, self(), [], mfa})
     assert_receive {:new, 3}
-    {:ok, _} = GenServer.call(tasks, {:start_task, [owner, [], mfa], nil, nil})
+    {:ok, _} = Wait.call(tasks, {:start_task, [owner, [], mfa], nil, nil})
   end
 
   @tag :tenon_only
   test "what is no task is refused, and harms nobody", %{tasks: tasks} do
     assert {:error, {:undef, [{Task.Supervised, :start_link, [1, 2, 3, 4, 5], []}]}} =
-             GenServer.call(tasks, {:start_task, [1, 2, 3, 4, 5], nil, nil})
+             Wait.call(tasks, {:start_task, [1, 2, 3, 4, 5], nil, nil})
 
     assert {:error, {:function_clause, _}} =
-             GenServer.call(tasks, {:start_task, [:me, :monitor], nil, nil})
+             Wait.call(tasks, {:start_task, [:me, :monitor], nil, nil})
 
     assert {:error, {:undef, [{:os, :cmd, [~c"id"], []}]}} =
              DynamicSupervisor.start_child(tasks, %{id: 1, start: {:os, :cmd, [~c"id"]}})
 
-    assert {:error, :notsup} = GenServer.call(tasks, :what)
+    assert {:error, :notsup} = Wait.call(tasks, :what)
     send(tasks, :noise)
-    assert tasks |> Task.Supervisor.async(:demo, :echo, [:fine]) |> Task.await() == :fine
+    assert tasks |> Task.Supervisor.async(:demo, :echo, [:fine]) |> Wait.await() == :fine
   end
 
   @tag :tenon_only
@@ -312,7 +318,7 @@ defmodule TenonHarness.TasksTest do
   end
 
   defp await(tasks, function, argument) do
-    tasks |> Task.Supervisor.async(:demo, function, [argument]) |> Task.await()
+    tasks |> Task.Supervisor.async(:demo, function, [argument]) |> Wait.await()
   end
 
   defp yield(tasks, function, args) do

@@ -32,7 +32,7 @@ defmodule TenonHarness.TermsTest do
 
   test "a big term of 8 MiB survives", %{name: name} do
     term = Enum.map(1..8, fn n -> {n, :binary.copy(<<n>>, 1_048_576)} end)
-    assert same?(GenServer.call({:echo, name}, term, 30_000), term)
+    assert same?(Wait.call({:echo, name}, term), term)
   end
 
   test "terms that go through others keep their pids and references", %{name: name} do
@@ -44,7 +44,7 @@ defmodule TenonHarness.TermsTest do
   end
 
   defp send_through(0, name, term), do: :erpc.call(name, :demo, :echo, [term])
-  defp send_through(1, name, term), do: GenServer.call({:echo, name}, term)
+  defp send_through(1, name, term), do: Wait.call({:echo, name}, term)
 
   defp send_through(2, name, term) do
     ref = make_ref()

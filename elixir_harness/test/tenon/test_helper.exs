@@ -1,4 +1,4 @@
-alias TenonHarness.{Cluster, Services, TenonNode}
+alias TenonHarness.{Cluster, Services, TenonNode, Wait}
 
 # What a test needs is said by its tags; what this machine lacks is left out, and said.
 lacks = [
@@ -49,6 +49,8 @@ IO.puts("OTP #{System.otp_release()}, Elixir #{System.version()}, node #{node}, 
 
 ExUnit.start(
   exclude: for({tag, true, _why} <- lacks, do: tag),
-  assert_receive_timeout: 5_000,
+  assert_receive_timeout: Wait.deadline_ms(),
+  # Several waits of a test, one after the other, are to be told apart by which of them fails.
+  timeout: 20 * Wait.deadline_ms(),
   max_cases: 4
 )
