@@ -48,8 +48,10 @@ struct tn_info_function {
     bool blocks; /* runs on a worker */
 };
 
+extern const struct tn_info_function tn_info_applications_functions[];
 extern const struct tn_info_function tn_info_code_functions[];
 extern const struct tn_info_function tn_info_dashboard_functions[];
+extern const struct tn_info_function tn_info_global_functions[];
 extern const struct tn_info_function tn_info_memory_functions[];
 extern const struct tn_info_function tn_info_nodes_functions[];
 extern const struct tn_info_function tn_info_observer_functions[];

@@ -300,23 +300,7 @@ bool tn_info_find_function(void *user,
     return true;
 }
 
-/* ---- applications ------------------------------------------------------ */
-
-static void applications(struct tn_question *question)
-{
-    tenon_build_list(question->out, 1);
-    tenon_build_tuple(question->out, 3);
-    tenon_build_atom(question->out, "tenon");
-    tn_info_build_chars(question->out, "A C process as a node");
-    tn_info_build_chars(question->out, TENON_VERSION_STRING);
-    tenon_build_nil(question->out);
-}
-
 const struct tn_info_function tn_info_code_functions[] = {
-    { "application", "get_env", 2, tn_info_undefined, false },
-    { "application", "loaded_applications", 0, applications, false },
-    { "application", "which_applications", 0, applications, false },
-    { "application", "which_applications", 1, applications, false },
     { "code", "all_loaded", 0, all_loaded, false },
     { "code", "ensure_loaded", 1, ensure_loaded, false },
     { "code", "get_path", 0, get_path, false },
@@ -325,7 +309,8 @@ const struct tn_info_function tn_info_code_functions[] = {
     { "erlang", "function_exported", 3, function_exported, false },
     { "erlang", "loaded", 0, loaded, false },
     { "erlang", "module_loaded", 1, module_loaded, false },
-    { "Elixir.Application", "loaded_applications", 0, applications, false },
-    { "Elixir.Application", "started_applications", 0, applications, false },
+    { "Elixir.Code", "ensure_loaded", 1, ensure_loaded, false },
+    { "Elixir.Code", "ensure_loaded?", 1, module_loaded, false },
+    { "Elixir.Kernel", "function_exported?", 3, function_exported, false },
     { NULL, NULL, 0, NULL, false },
 };

@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* Questions about the system that the node is, and what it does not have. */
 #include <stdio.h>
+#include <string.h>
 #include <sys/utsname.h>
 #include <unistd.h>
 
@@ -280,6 +281,25 @@ static void os_type(struct tn_question *question)
     tenon_format(question->out, "{:unix, ~a}", name.sysname);
 }
 
+/* {ok, Name} of this machine, without its domain. */
+static void gethostname_0(struct tn_question *question)
+{
+    struct utsname name;
+    bool known = uname(&name) == 0;
+
+    if (known) {
+        name.nodename[strcspn(name.nodename, ".")] = '\0';
+    }
+    tenon_build_tuple(question->out, 2);
+    tenon_build_atom(question->out, "ok");
+    tn_info_build_chars(question->out, known ? name.nodename : "localhost");
+}
+
+static void elixir_otp_release(struct tn_question *question)
+{
+    tenon_build_string(question->out, OLDEST_PEER);
+}
+
 static void os_pid(struct tn_question *question)
 {
     char text[24];
@@ -297,6 +317,7 @@ const struct tn_info_function tn_info_system_functions[] = {
     { "ets", "all", 0, empty, false },
     { "ets", "info", 1, tn_info_undefined, false },
     { "ets", "info", 2, tn_info_undefined, false },
+    { "inet", "gethostname", 0, gethostname_0, false },
     { "init", "get_argument", 1, init_argument, false },
     { "init", "get_arguments", 0, empty, false },
     { "init", "get_plain_arguments", 0, empty, false },
@@ -304,5 +325,8 @@ const struct tn_info_function tn_info_system_functions[] = {
     { "os", "getpid", 0, os_pid, false },
     { "os", "type", 0, os_type, false },
     { "Elixir.Node", "alive?", 0, yes, false },
+    { "Elixir.System", "otp_release", 0, elixir_otp_release, false },
+    { "Elixir.System", "schedulers", 0, one, false },
+    { "Elixir.System", "schedulers_online", 0, one, false },
     { NULL, NULL, 0, NULL, false },
 };

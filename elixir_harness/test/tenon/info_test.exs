@@ -27,6 +27,61 @@ defmodule TenonHarness.InfoTest do
       assert :rpc.call(name, :net_adm, :localhost, []) |> List.ascii_printable?()
     end
 
+    test "reaches other nodes when asked to", %{name: name} do
+      other = start_beam()
+      refute other.name in erlang(name, :nodes, [])
+      assert :rpc.call(name, :net_adm, :ping, [other.name]) == :pong
+      assert other.name in erlang(name, :nodes, [])
+      assert :rpc.call(name, Node, :ping, [node()]) == :pong
+      assert :rpc.call(name, Node, :ping, [name]) == :pong
+      assert :rpc.call(name, :net_kernel, :connect_node, [other.name]) == true
+      assert :rpc.call(name, Node, :connect, [name]) == true
+      nobody = :"#{Cluster.unique("nobody")}@localhost"
+      assert :rpc.call(name, Node, :ping, [nobody]) == :pang
+      assert :rpc.call(name, Node, :connect, [nobody]) == false
+      {answers, []} = :rpc.multicall([name, other.name], Node, :list, [])
+      assert Enum.all?(answers, &(node() in &1))
+      assert {:badrpc, {:EXIT, {_, _}}} = :rpc.call(name, Node, :ping, ["text"])
+    end
+
+    test "tells what epmd knows", %{name: name} do
+      {:ok, names} = :net_adm.names()
+      [alive, host] = name |> to_charlist() |> :string.split(~c"@")
+      {^alive, port} = List.keyfind(names, alive, 0)
+
+      for arguments <- [[], [host], [List.to_atom(host)]] do
+        assert {:ok, there} = :rpc.call(name, :net_adm, :names, arguments)
+        assert {alive, port} in there
+      end
+
+      assert {:error, _why} = :rpc.call(name, :net_adm, :names, [~c"no such host"])
+      assert {:badrpc, {:EXIT, {_, _}}} = :rpc.call(name, :net_adm, :names, [1])
+    end
+
+    test "tells its machine's name", %{name: name} do
+      assert :rpc.call(name, :inet, :gethostname, []) == :inet.gethostname()
+    end
+
+    test "answers for the names of global" do
+      member = start_connected_tenon(mesh: true)
+      registered = {:info_test, make_ref()}
+      assert :global.sync() == :ok
+      assert :global.register_name(registered, self()) == :yes
+      assert :rpc.call(member.name, :global, :sync, []) == :ok
+      assert :rpc.call(member.name, :global, :whereis_name, [registered]) == self()
+      assert registered in :rpc.call(member.name, :global, :registered_names, [])
+      assert :rpc.call(member.name, :global, :whereis_name, [:nobody]) == :undefined
+      :global.unregister_name(registered)
+      assert :rpc.call(member.name, :global, :whereis_name, [registered]) == :undefined
+    end
+
+    @tag :tenon_only
+    test "that is no member of global has no names", %{name: name} do
+      assert :rpc.call(name, :global, :whereis_name, [:nobody]) == :undefined
+      assert :rpc.call(name, :global, :registered_names, []) == []
+      assert :rpc.call(name, :global, :sync, []) == {:error, :notsup}
+    end
+
     test "sees a hidden node as one", %{name: name} do
       hidden = start_beam(hidden: true)
       assert on(hidden, name: name, do: Node.ping(name)) == :pong
@@ -60,7 +115,34 @@ defmodule TenonHarness.InfoTest do
 
       for {app, description, version} <- :rpc.call(name, :application, :which_applications, []) do
         assert is_atom(app) and is_list(description) and is_list(version)
+        assert :rpc.call(name, :application, :get_key, [app, :vsn]) == {:ok, version}
+        assert :rpc.call(name, Application, :spec, [app, :vsn]) == version
+        assert :rpc.call(name, Application, :spec, [app])[:vsn] == version
+        assert {:ok, keys} = :rpc.call(name, :application, :get_all_key, [app])
+        assert keys[:description] == description
+        assert :rpc.call(name, :application, :get_key, [app, :no_such_key]) == :undefined
+        assert :rpc.call(name, Application, :get_env, [app, :no_such_key]) == nil
+        assert :rpc.call(name, Application, :get_env, [app, :no_such_key, 1]) == 1
+        assert :rpc.call(name, Application, :fetch_env, [app, :no_such_key]) == :error
+        assert :rpc.call(name, :application, :get_env, [app, :no_such_key]) == :undefined
+        assert :rpc.call(name, :application, :get_env, [app, :no_such_key, 1]) == 1
+        assert is_list(:rpc.call(name, :application, :get_all_env, [app]))
       end
+
+      for function <- [:get_key, :get_env] do
+        assert :rpc.call(name, :application, function, [:no_such_app, :vsn]) == :undefined
+      end
+
+      assert :rpc.call(name, :application, :get_all_key, [:no_such_app]) == :undefined
+      assert :rpc.call(name, Application, :spec, [:no_such_app]) == nil
+      assert :rpc.call(name, Application, :spec, [:no_such_app, :vsn]) == nil
+      assert :rpc.call(name, Application, :get_all_env, [:no_such_app]) == []
+    end
+
+    test "tells Elixir's System what it runs on", %{name: name} do
+      assert name |> :rpc.call(System, :otp_release, []) |> String.to_integer() >= 23
+      assert :rpc.call(name, System, :schedulers, []) >= 1
+      assert :rpc.call(name, System, :schedulers_online, []) >= 1
     end
   end
 
@@ -243,12 +325,17 @@ defmodule TenonHarness.InfoTest do
       assert :rpc.call(name, :code, :which, [:no_such_module]) == :non_existing
       assert :rpc.call(name, :code, :is_loaded, [:no_such_module]) == false
       assert {:error, _} = :rpc.call(name, :code, :ensure_loaded, [:no_such_module])
+      assert :rpc.call(name, Code, :ensure_loaded, [:demo]) == {:module, :demo}
+      assert :rpc.call(name, Code, :ensure_loaded?, [:demo])
+      refute :rpc.call(name, Code, :ensure_loaded?, [:no_such_module])
       refute erlang(name, :module_loaded, [:no_such_module])
     end
 
     test "tell what they export", %{name: name} do
       assert erlang(name, :function_exported, [:demo, :sum, 1])
       refute erlang(name, :function_exported, [:demo, :sum, 2])
+      assert :rpc.call(name, Kernel, :function_exported?, [:demo, :sum, 1])
+      refute :rpc.call(name, Kernel, :function_exported?, [:demo, :sum, 2])
       refute erlang(name, :function_exported, [:no_such_module, :sum, 1])
       exports = :rpc.call(name, :demo, :module_info, [:exports])
       assert {:sum, 1} in exports and {:module_info, 0} in exports

@@ -181,7 +181,8 @@ static void modules_are_those_with_functions(void **state)
 }
 
 static const char *const arguments[] = {
-    ":a", "[]", "[:a]", "-1", "\"text\"", "{:wordsize, 1}", "[:memory | :a]",
+    ":localhost",     "[]", "[:a]", "-1", "\"text\"", "{:wordsize, 1}",
+    "[:memory | :a]",
 };
 
 /* No argument breaks a function: it answers, or raises. */

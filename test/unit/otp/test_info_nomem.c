@@ -26,6 +26,8 @@ static const struct {
     { "code", "all_loaded", "[]" },
     { "erlang", "module_info", "[:exports]" },
     { "observer_backend", "sys_info", "[]" },
+    { "application", "get_all_key", "[:tenon]" },
+    { "net_adm", "ping", "[:\"unit@127.0.0.1\"]" },
 };
 #define QUESTIONS (sizeof questions / sizeof questions[0])
 
