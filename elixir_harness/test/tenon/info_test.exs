@@ -248,7 +248,9 @@ defmodule TenonHarness.InfoTest do
               min_heap_size monitored_by monitors sequential_trace_token trace)a do
         {^item, here} = :erlang.process_info(own, item)
         assert {^item, there} = erlang(name, :process_info, [echo, item])
-        assert {item, shape(here)} == {item, shape(there)}
+        # What a process keeps there is its own matter.
+        of = if item == :dictionary, do: &type/1, else: &shape/1
+        assert {item, of.(here)} == {item, of.(there)}
       end
 
       assert {:badrpc, {:EXIT, {:badarg, _}}} = erlang(name, :process_info, [echo, :what])
