@@ -3,6 +3,7 @@
 # what the machine does besides falls on both; a line "ratio" is Tenon's figure over the BEAM node's.
 
 defmodule Bench do
+  import Bench.Figures
   alias TenonHarness.{BeamNode, BeamStandIn, Cluster, Program, TenonNode}
 
   @rounds 7
@@ -123,17 +124,6 @@ defmodule Bench do
     for {which, figure} <- figures, do: line("#{name}_#{which}", figure, unit, parameters)
     line("#{name}_ratio", figures[:tenon] / figures[:beam], "", "tenon over beam")
   end
-
-  defp line(name, value, unit, parameters) do
-    text =
-      if is_float(value), do: :erlang.float_to_binary(value, decimals: 2), else: to_string(value)
-
-    IO.puts(
-      "#{String.pad_trailing(name, 28)} #{String.pad_leading(text, 12)} #{String.pad_trailing(unit, 8)} #{parameters}"
-    )
-  end
-
-  defp median(list), do: list |> Enum.sort() |> Enum.at(div(length(list), 2))
 end
 
 Bench.run()

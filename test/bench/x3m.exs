@@ -4,6 +4,7 @@
 # the rate cannot be higher than one over the sum of what both sides need on the machine's cores.
 
 defmodule X3mBench do
+  import Bench.Figures
   alias TenonHarness.{BeamNode, Cluster, Program, Services, TenonNode}
   alias X3m.System.Message
 
@@ -120,16 +121,6 @@ defmodule X3mBench do
 
     rate
   end
-
-  defp line(name, value, unit, parameters) do
-    text = :erlang.float_to_binary(value, decimals: 2)
-
-    IO.puts(
-      "#{String.pad_trailing(name, 48)} #{String.pad_leading(text, 10)} #{String.pad_trailing(unit, 7)} #{parameters}"
-    )
-  end
-
-  defp median(list), do: list |> Enum.sort() |> Enum.at(div(length(list), 2))
 end
 
 X3mBench.run()
