@@ -15,7 +15,6 @@
 
 /* How long a stop waits for output, and for handlers. */
 #define STOP_DRAIN_MS 800u
-#define STOP_WORKERS_MS 1000u
 
 #define EPMD_TIMEOUT_MS 5000u
 #define MAILBOX_MAX_MESSAGES 100000u
@@ -206,6 +205,7 @@ static void set_limits(tenon_node *node, const tenon_node_config *config)
     node->connect_timeout_ms = config->connect_timeout_ms != 0
                                    ? config->connect_timeout_ms
                                    : TN_SETUP_TIMEOUT_MS_DEFAULT;
+    node->stop_workers_ms = TN_STOP_WORKERS_MS;
     node->ticktime_ms =
         config->ticktime_ms != 0 ? config->ticktime_ms : TN_TICKTIME_MS_DEFAULT;
     node->output_max_bytes = config->output_max_bytes != 0
@@ -359,7 +359,7 @@ void tenon_node_stop(tenon_node *node)
     tn_processes_end_all(node);
     (void)tn_node_call_on_loop(node, end_requests, NULL);
     tn_loop_drain(node, STOP_DRAIN_MS);
-    bool ended = tn_workers_stop(&node->workers, STOP_WORKERS_MS);
+    bool ended = tn_workers_stop(&node->workers, node->stop_workers_ms);
     tn_loop_close(node, ended);
     if (ended) {
         tn_workers_fini(&node->workers);

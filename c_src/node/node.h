@@ -26,6 +26,9 @@
 #include "node/transport.h"
 #include "node/worker.h"
 
+/* How long a stop waits for handlers, unless a test has more patience. */
+#define TN_STOP_WORKERS_MS 1000u
+
 /* Something that a higher part keeps with the node: found by its key, told of
  * the stop, freed with the node. */
 struct tn_part {
@@ -59,6 +62,7 @@ struct tenon_node {
     bool no_connect_all;
     uint32_t connect_timeout_ms;
     uint32_t ticktime_ms;
+    uint32_t stop_workers_ms; /* the stop waits so long for handlers */
     size_t output_max_bytes;
     struct tn_log log;
     tenon_log_fn log_fn;

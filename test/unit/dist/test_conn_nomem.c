@@ -16,7 +16,6 @@
 #include "unit/support/ends.h"
 #include "unit/support/nomem.h"
 
-#define DEADLINE_MS 10000u
 #define MESSAGES 40
 
 struct half {

@@ -70,6 +70,15 @@ static void unknown_fields_of_a_newer_program_must_be_zero(void **state)
 
 /* ---- stop --------------------------------------------------------------- */
 
+/* Handshakes have the whole deadline here: a stop that waited for one would
+ * take as long. */
+static void stop_without_waiting(tenon_node *node)
+{
+    uint64_t before = tn_now_ms();
+    tenon_node_stop(node);
+    assert_true(tn_now_ms() - before < DEADLINE_MS / 2);
+}
+
 static void a_half_open_connection_does_not_hold_up_the_stop(void **state)
 {
     (void)state;
@@ -82,9 +91,7 @@ static void a_half_open_connection_does_not_hold_up_the_stop(void **state)
         assert_true(fds[i] >= 0);
         assert_true(tn_sock_connect(fds[i], &to) >= 0);
     }
-    uint64_t before = tn_now_ms();
-    tenon_node_stop(node);
-    assert_true(tn_now_ms() - before < 4000);
+    stop_without_waiting(node);
     for (size_t i = 0; i < 8; i++) {
         close(fds[i]);
     }
@@ -101,9 +108,7 @@ static void a_connect_under_way_does_not_hold_up_the_stop(void **state)
         OK(tenon_send_format(node, &(tenon_dest){ .name = "x", .node = name },
                              "1"));
     }
-    uint64_t before = tn_now_ms();
-    tenon_node_stop(node);
-    assert_true(tn_now_ms() - before < 4000);
+    stop_without_waiting(node);
 }
 
 struct stubborn {
@@ -152,10 +157,11 @@ static void a_handler_that_goes_on_is_left_alone(void **state)
     OK(send_number(process, 1));
     tenon_process_release(process);
     WAIT_FOR(stubborn.started);
+    stubborn.node->stop_workers_ms = TN_STOP_WORKERS_MS;
     uint64_t before = tn_now_ms();
     tenon_node_stop(stubborn.node);
-    uint64_t took = tn_now_ms() - before;
-    assert_true(took >= 500 && took < 6000);
+    assert_true(tn_now_ms() - before >= TN_STOP_WORKERS_MS / 2);
+    assert_false(stubborn.returned);
     pthread_mutex_lock(&stubborn.lock);
     stubborn.release = true;
     pthread_cond_signal(&stubborn.released);
@@ -202,9 +208,7 @@ static void a_stop_wakes_handlers_that_sleep(void **state)
     OK(send_number(process, 1));
     tenon_process_release(process);
     WAIT_FOR(someone_blocks(node));
-    uint64_t before = tn_now_ms();
     tenon_node_stop(node);
-    assert_true(tn_now_ms() - before < 4000);
     assert_int_equal(sleeper.result, TENON_E_STOPPED);
 }
 

@@ -15,10 +15,9 @@
 #include "otp/global.h"
 #include "otp/net_kernel.h"
 #include "otp/rex.h"
+#include "unit/support/deadline.h"
 
 #define OWN_NAME "unit@127.0.0.1"
-/* Far above what anything here takes. */
-#define DEADLINE_MS 20000u
 
 static inline void must_be_ok(enum tenon_err rc, const char *what)
 {
@@ -45,6 +44,7 @@ static inline tenon_node *own_node_start(void)
         .cookie = "unit",
         .log = ignore_log,
         .no_global = true,
+        .connect_timeout_ms = DEADLINE_MS,
         .err = &err,
     };
     tenon_node *node = tn_node_start(&config);
@@ -52,6 +52,8 @@ static inline tenon_node *own_node_start(void)
         fail_msg("start: %s", err.text);
         return NULL;
     }
+    /* A node that a slow handler outlives is never freed. */
+    node->stop_workers_ms = DEADLINE_MS;
     OK(tn_erpc_add_entries(node, &err));
     OK(tn_rex_start(node, &err));
     OK(tn_local_rpc_start(node, &err));

@@ -17,8 +17,7 @@
 #include "dist/bytes.h"
 #include "dist/flags.h"
 #include "dist/sock.h"
-
-#define DEADLINE_MS 30000u
+#include "unit/support/deadline.h"
 
 /* ---- the owner ----------------------------------------------------------- */
 
@@ -176,6 +175,8 @@ void end_open(struct end *end,
     filled.name = name;
     filled.cookie = filled.cookie != NULL ? filled.cookie : ENDS_COOKIE;
     filled.flags = filled.flags != 0 ? filled.flags : TN_FLAGS_OURS;
+    filled.setup_timeout_ms =
+        filled.setup_timeout_ms != 0 ? filled.setup_timeout_ms : DEADLINE_MS;
     filled.creation = filled.creation != 0 ? filled.creation : 1000;
     filled.log = &end->log_to;
     filled.events = &events;

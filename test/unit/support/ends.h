@@ -59,7 +59,7 @@ void end_connect(struct end *from, const struct end *to);
 /* Connects and waits until both are up. */
 void end_join(struct end *from, struct end *to);
 
-/* Turns the loop until the condition holds; fails the test after ten seconds.
+/* Turns the loop until the condition holds; fails the test after the deadline.
  */
 #define RUN_UNTIL(loop, condition)                                             \
     do {                                                                       \
