@@ -24,11 +24,10 @@ static const char *own_path;
 
 static void wait_for_exit(tenon_call *call, void *user)
 {
-    (void)user;
-    *(tenon_call **)user = tenon_call_keep(call);
+    atomic_store((tenon_call * _Atomic *)user, tenon_call_keep(call));
 }
 
-static tenon_call *kept;
+static tenon_call *_Atomic kept;
 
 static int start_both(void **state)
 {
@@ -399,7 +398,7 @@ static void spawn_there(const char *name,
 static void
 spawn_and_wait(const char *name, const char *args, struct ended *ended)
 {
-    spawn_there(name, args, 0, ended);
+    spawn_there(name, args, TENON_NO_TIMEOUT, ended);
     WAIT_FOR(atomic_load(&ended->count) == 1);
 }
 
@@ -425,11 +424,10 @@ static void a_spawn_that_takes_too_long_is_given_up(void **state)
     spawn_there("keep", "[]", 30, &ended);
     WAIT_FOR(atomic_load(&ended.count) == 1);
     assert_int_equal(ended.end, TN_END_TIMEOUT);
-    WAIT_FOR(kept != NULL);
+    WAIT_FOR(atomic_load(&kept) != NULL);
     WAIT_FOR(stats_of(b).monitors == 0);
-    OK(tenon_reply(kept, "1"));
-    tenon_call_release(kept);
-    kept = NULL;
+    OK(tenon_reply(atomic_load(&kept), "1"));
+    tenon_call_release(atomic_exchange(&kept, NULL));
     assert_int_equal(ended.count, 1);
 }
 
@@ -438,7 +436,7 @@ static void many_spawns_are_all_answered(void **state)
     (void)state;
     static struct ended ended[2000];
     for (size_t i = 0; i < 2000; i++) {
-        spawn_there(i % 2 == 0 ? "echo" : "exit", "[:x]", DEADLINE_MS,
+        spawn_there(i % 2 == 0 ? "echo" : "exit", "[:x]", TENON_NO_TIMEOUT,
                     &ended[i]);
     }
     for (size_t i = 0; i < 2000; i++) {

@@ -63,7 +63,7 @@ static void a_reply_ends_a_request_once(void **state)
     (void)state;
     struct ended ended;
     tenon_process *box = new_box(node, NULL);
-    ask(box, 0, &ended);
+    ask(box, TENON_NO_TIMEOUT, &ended);
     assert_int_equal(stats_of(node).pending_calls, 1);
     tenon_value *tag = next_tag(box);
     answer(tag, "first");
@@ -80,7 +80,7 @@ static void the_end_of_the_server_ends_a_request(void **state)
     (void)state;
     struct ended ended;
     tenon_process *box = new_box(node, NULL);
-    ask(box, 0, &ended);
+    ask(box, TENON_NO_TIMEOUT, &ended);
     OK(tenon_process_exit(box, ":crashed"));
     wait_end(&ended, TN_END_DOWN);
     assert_string_equal(ended.term, ":crashed");
@@ -113,7 +113,7 @@ static void what_only_looks_like_a_reply_ends_nothing(void **state)
     tenon_dest to = { .pid = &client };
     tenon_process *box = new_box(node, NULL);
     tenon_ref ref;
-    ask(box, 0, &ended);
+    ask(box, TENON_NO_TIMEOUT, &ended);
     tenon_value *tag = next_tag(box);
     tenon_make_ref(node, &ref);
     OK(tenon_send_format(node, &to, "{[:alias | ~r], 1}", &ref));
