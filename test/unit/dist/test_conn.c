@@ -6,10 +6,13 @@
 #include <stddef.h>
 #include <stdint.h>
 
+#include <arpa/inet.h>
 #include <cmocka.h>
+#include <netinet/in.h>
 #include <poll.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/socket.h>
 #include <unistd.h>
 
 #include "dist/bytes.h"
@@ -290,14 +293,28 @@ static void connections_are_limited(void **state)
     close_two();
 }
 
+/* A port where nobody listens, nor anybody else can: it is taken. */
+static int bind_only(uint16_t *port)
+{
+    struct sockaddr_in at = { .sin_family = AF_INET,
+                              .sin_addr = { htonl(INADDR_LOOPBACK) } };
+    socklen_t len = sizeof at;
+    int fd = tn_sock_new(AF_INET);
+
+    assert_true(fd >= 0);
+    assert_int_equal(bind(fd, (struct sockaddr *)&at, sizeof at), 0);
+    assert_int_equal(getsockname(fd, (struct sockaddr *)&at, &len), 0);
+    *port = ntohs(at.sin_port);
+    return fd;
+}
+
 static void a_closed_port_says_connection_refused(void **state)
 {
-    struct end gone;
+    struct end gone = { .name = "gone@127.0.0.1" };
+    int fd = bind_only(&gone.port);
 
     (void)state;
     end_open(&a, &loop, "a@127.0.0.1", NULL);
-    end_open(&gone, &loop, "gone@127.0.0.1", NULL);
-    end_close(&gone);
     end_connect(&a, &gone);
     RUN_UNTIL(&loop, a.downs == 1);
     assert_int_equal(a.why.code, TENON_E_NODEDOWN);
@@ -305,6 +322,7 @@ static void a_closed_port_says_connection_refused(void **state)
                                        "\"gone@127.0.0.1\" at 127.0.0.1:"));
     assert_non_null(strstr(a.why.text, "Connection refused"));
     end_close(&a);
+    close(fd);
 }
 
 static void names_that_are_none_are_refused_at_once(void **state)
@@ -344,12 +362,12 @@ static void a_host_that_is_unknown_is_named(void **state)
 
     (void)state;
     end_open(&a, &loop, "a@127.0.0.1", NULL);
+    /* No host is called so: no name server is asked, there may be none. */
     assert_int_equal(
-        tn_conn_connect_port(a.dist, "x@no-such-host.invalid", 1, &a.own, &err),
-        TENON_OK);
+        tn_conn_connect_port(a.dist, "x@no..such", 1, &a.own, &err), TENON_OK);
     RUN_UNTIL(&loop, a.downs == 1);
     assert_int_equal(a.why.code, TENON_E_NODEDOWN);
-    assert_non_null(strstr(a.why.text, "no-such-host.invalid"));
+    assert_non_null(strstr(a.why.text, "no..such"));
     end_close(&a);
 }
 

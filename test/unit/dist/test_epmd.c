@@ -7,6 +7,7 @@
 #include <stdint.h>
 
 #include <cmocka.h>
+#include <errno.h>
 #include <signal.h>
 #include <spawn.h>
 #include <stdio.h>
@@ -16,9 +17,11 @@
 #include <unistd.h>
 
 #include "base/clock.h"
+#include "base/random.h"
 #include "dist/epmd.h"
 #include "dist/epmd_ask.h"
 #include "dist/sock.h"
+#include "unit/support/deadline.h"
 #include "unit/support/ends.h"
 #include "unit/support/wire.h"
 
@@ -133,23 +136,35 @@ static void creations_are_never_the_reserved_ones(void **state)
 
 static uint64_t soon(void)
 {
-    return tn_now_ms() + 5000;
+    return tn_now_ms() + DEADLINE_MS;
 }
 
 /* A port that was free a moment ago, for these tests' epmd alone. One for all
- * of them: ei looks into the environment once in a process. */
+ * of them: ei looks into the environment once in a process. Any of those that
+ * no system gives to a socket by itself, or another program would have it
+ * while none of these tests' epmds runs. */
 static int choose_port(void **state)
 {
-    struct tn_address at = tn_address_all(AF_INET);
-    int fd = tn_sock_listen(&at);
-    uint16_t port = tn_address_port(&at);
+    int fd = -EADDRINUSE;
 
     (void)state;
+    while (fd == -EADDRINUSE) {
+        struct tn_address at = tn_address_all(AF_INET);
+        uint16_t random;
+
+        if (tn_random_bytes(&random, sizeof random) != TENON_OK) {
+            return -1;
+        }
+        uint16_t port = (uint16_t)(10000 + random % 20000);
+
+        tn_address_set_port(&at, port);
+        snprintf(own_port_text, sizeof own_port_text, "%u", port);
+        fd = tn_sock_listen(&at);
+    }
     if (fd < 0) {
         return -1;
     }
     close(fd);
-    snprintf(own_port_text, sizeof own_port_text, "%u", port);
     return 0;
 }
 
@@ -203,8 +218,8 @@ static enum tenon_err register_as(const char *full, tenon_error *err)
     struct tn_name name;
 
     assert_int_equal(tn_name_split(full, &name, NULL), TENON_OK);
-    return tn_epmd_register(&loop, &name, "cookie", 1234, node.port, 5000,
-                            &node.log_to, &epmd, err);
+    return tn_epmd_register(&loop, &name, "cookie", 1234, node.port,
+                            DEADLINE_MS, &node.log_to, &epmd, err);
 }
 
 /* The port under which epmd has a name; 0 when it has not. */
@@ -216,7 +231,7 @@ static uint16_t port_of(const char *alive)
     uint16_t port = 0;
 
     tn_buf_init(&names, 1 << 20);
-    if (tn_epmd_names(NULL, 5000, &names, NULL) == TENON_OK) {
+    if (tn_epmd_names(NULL, DEADLINE_MS, &names, NULL) == TENON_OK) {
         while (tn_epmd_next_name(names.bytes, names.len, &at, &name)) {
             if (name.name_len == strlen(alive) &&
                 memcmp(name.name, alive, name.name_len) == 0) {
@@ -240,8 +255,9 @@ static void epmd_is_started_when_none_runs(void **state)
     tn_epmd_free(epmd);
     epmd = NULL;
     RUN_UNTIL(&loop, port_of("fresh") == 0);
-    /* It lets itself be ended when it has no nodes. */
+    /* It lets itself be ended when it has no nodes, and says so before. */
     assert_int_equal(system("epmd -kill >/dev/null"), 0);
+    RUN_UNTIL(&loop, !tn_epmd_is_running(soon()));
 }
 
 static void an_epmd_that_cannot_be_started_is_said(void **state)
@@ -329,7 +345,7 @@ static void a_host_without_epmd_is_said(void **state)
     assert_int_equal(node.why.code, TENON_E_EPMD);
     assert_non_null(strstr(node.why.text, "the epmd of host \"127.0.0.1\""));
     tn_buf_init(&names, 1 << 20);
-    assert_int_equal(tn_epmd_names("127.0.0.1", 1000, &names, &err),
+    assert_int_equal(tn_epmd_names("127.0.0.1", DEADLINE_MS, &names, &err),
                      TENON_E_EPMD);
     assert_non_null(strstr(err.text, "Connection refused"));
     tn_buf_fini(&names);
