@@ -52,6 +52,21 @@ static inline void notes_clear(void)
     pthread_mutex_unlock(&notes.lock);
 }
 
+/* answer: a pattern, or NULL. */
+static inline void answer_with(const char *answer)
+{
+    pthread_mutex_lock(&notes.lock);
+    notes.answer = answer;
+    pthread_mutex_unlock(&notes.lock);
+}
+
+static inline void keep_calls(void)
+{
+    pthread_mutex_lock(&notes.lock);
+    notes.hold = true;
+    pthread_mutex_unlock(&notes.lock);
+}
+
 static inline void read_note(const tenon_message *message, struct note *note)
 {
     tenon_term assigns = tenon_message_get(message, "assigns");
@@ -141,11 +156,12 @@ static inline tenon_scheduler_stats stats_of(tenon_scheduler *scheduler)
     return stats;
 }
 
-/* Waits until a number of the stats is reached. */
-#define WAIT_STATS(node, scheduler, field, n)                                  \
+/* Waits until a number of the stats is so: "delivered >= 1". One that goes on
+ * changing may have passed any value before it is looked at. */
+#define WAIT_STATS(node, scheduler, condition)                                 \
     do {                                                                       \
-        int wait_left = 6000;                                                  \
-        while (stats_of(scheduler).field != (n)) {                             \
+        unsigned wait_left = DEADLINE_MS / 10;                                 \
+        while (!(stats_of(scheduler).condition)) {                             \
             assert_true(wait_left-- > 0);                                      \
             (void)tenon_sleep((node), 10);                                     \
         }                                                                      \

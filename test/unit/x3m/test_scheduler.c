@@ -156,7 +156,7 @@ static void a_message_does_not_wait_for_those_of_later_times(void **state)
     OK(in("in an hour", HOUR_MS));
     OK(in("now", 0));
     assert_string_equal(wait_note(0).id, "now");
-    WAIT_STATS(test.node, test.scheduler, in_memory, 1);
+    WAIT_STATS(test.node, test.scheduler, in_memory == 1);
 }
 
 static void a_datetime_is_read_as_the_moment_it_names(void **state)
@@ -241,7 +241,7 @@ static void a_delivered_alarm_does_not_come_again_after_a_restart(void **state)
 {
     (void)state;
     OK(in("once", 0));
-    WAIT_STATS(test.node, test.scheduler, delivered, 1);
+    WAIT_STATS(test.node, test.scheduler, delivered >= 1);
     restart(NULL);
     assert_int_equal(stats_of(test.scheduler).in_memory, 0);
     assert_int_equal(notes_count(), 1);
@@ -257,7 +257,7 @@ an_alarm_beyond_the_window_is_loaded_when_its_time_comes(void **state)
     OK(in("far", 600));
     OK(in("farther", HOUR_MS));
     assert_string_equal(wait_note(0).id, "far");
-    WAIT_STATS(test.node, test.scheduler, delivered, 1);
+    WAIT_STATS(test.node, test.scheduler, delivered >= 1);
     assert_int_equal(stats_of(test.scheduler).in_memory, 0);
     OK(tenon_scheduler_cancel(test.scheduler, "farther", NULL));
     assert_int_equal(tenon_scheduler_cancel(test.scheduler, "farther", NULL),
@@ -277,19 +277,26 @@ retry_as_told(tenon_message *message, uint64_t *retry_in_ms, void *state)
                : TENON_ALARM_DONE;
 }
 
-static const tenon_scheduler_config told = { .service_responded =
-                                                 retry_as_told };
+static uint32_t no_timeout(const tenon_message *message, void *state)
+{
+    (void)message;
+    (void)state;
+    return TENON_NO_TIMEOUT;
+}
+
+static const tenon_scheduler_config told = { .service_responded = retry_as_told,
+                                             .dispatch_timeout = no_timeout };
 
 static void a_retry_goes_again_with_one_attempt_more(void **state)
 {
     (void)state;
     restart(&told);
-    notes.answer = "{:error, {:again, 20}}";
+    answer_with("{:error, {:again, 20}}");
     OK(in("again", 0));
     wait_note(2);
     notes_clear();
     assert_true(wait_note(0).attempts >= 4);
-    WAIT_STATS(test.node, test.scheduler, delivered, 1);
+    WAIT_STATS(test.node, test.scheduler, delivered >= 1);
     assert_true(stats_of(test.scheduler).retried >= 3);
     assert_int_equal(stats_of(test.scheduler).in_memory, 0);
 }
@@ -298,16 +305,16 @@ static void a_retry_survives_a_restart_with_its_attempts(void **state)
 {
     (void)state;
     restart(&told);
-    notes.answer = "{:error, {:again, 3600000}}";
+    answer_with("{:error, {:again, 3600000}}");
     OK(in("again", 0));
-    WAIT_STATS(test.node, test.scheduler, retried, 1);
+    WAIT_STATS(test.node, test.scheduler, retried >= 1);
     restart(&told);
     assert_int_equal(notes_count(), 1);
     assert_int_equal(stats_of(test.scheduler).in_memory, 1);
-    notes.answer = "{:error, {:again, 300}}";
+    answer_with("{:error, {:again, 300}}");
     OK(in("again", 0));
-    WAIT_STATS(test.node, test.scheduler, retried, 1);
-    notes.answer = NULL;
+    WAIT_STATS(test.node, test.scheduler, retried >= 1);
+    answer_with(NULL);
     restart(&told);
     assert_int_equal(wait_note(2).attempts, 2);
 }
@@ -319,12 +326,12 @@ static void a_message_waits_for_its_service(void **state)
     test.node = own_node_start();
     test.scheduler = open_file(NULL);
     OK(in("early", 0));
-    WAIT_STATS(test.node, test.scheduler, retried, 1);
+    WAIT_STATS(test.node, test.scheduler, retried >= 1);
     serve_notes(test.node);
     struct note note = wait_note(0);
 
     assert_true(note.attempts >= 2);
-    WAIT_STATS(test.node, test.scheduler, delivered, 1);
+    WAIT_STATS(test.node, test.scheduler, delivered >= 1);
 }
 
 static void
@@ -408,9 +415,9 @@ static void a_reply_is_awaited_for_the_dispatch_timeout(void **state)
         .dispatch_timeout = soon,
         .state = &timed_out,
     });
-    notes.hold = true;
+    keep_calls();
     OK(in("unanswered", 0));
-    WAIT_STATS(test.node, test.scheduler, delivered, 1);
+    WAIT_STATS(test.node, test.scheduler, delivered >= 1);
     assert_true(atomic_load(&timed_out));
     wait_note(0);
     answer_kept("{:ok, nil}");
@@ -423,7 +430,7 @@ static void the_same_id_takes_the_earlier_alarms_place(void **state)
     (void)state;
     OK(in("same", HOUR_MS));
     OK(in("same", 0));
-    WAIT_STATS(test.node, test.scheduler, delivered, 1);
+    WAIT_STATS(test.node, test.scheduler, delivered >= 1);
     assert_int_equal(stats_of(test.scheduler).in_memory, 0);
     restart(NULL);
     assert_int_equal(stats_of(test.scheduler).in_memory, 0);
@@ -437,7 +444,7 @@ static void the_same_id_takes_the_earlier_alarms_place(void **state)
 
 static void wait_until_kept(void)
 {
-    notes.hold = true;
+    keep_calls();
     OK(in("held", 0));
     wait_note(0);
     notes_clear();
@@ -446,10 +453,11 @@ static void wait_until_kept(void)
 static void an_alarm_is_not_replaced_while_it_is_delivered(void **state)
 {
     (void)state;
+    restart(&told);
     wait_until_kept();
     assert_int_equal(in("held", HOUR_MS), TENON_E_EXISTS);
     answer_kept("{:ok, nil}");
-    WAIT_STATS(test.node, test.scheduler, delivered, 1);
+    WAIT_STATS(test.node, test.scheduler, delivered >= 1);
 }
 
 static void
@@ -460,7 +468,7 @@ one_that_is_cancelled_while_it_is_delivered_goes_no_more(void **state)
     wait_until_kept();
     OK(tenon_scheduler_cancel(test.scheduler, "held", NULL));
     answer_kept("{:error, {:again, 0}}");
-    WAIT_STATS(test.node, test.scheduler, delivered, 1);
+    WAIT_STATS(test.node, test.scheduler, delivered >= 1);
     assert_int_equal(stats_of(test.scheduler).in_memory, 0);
     restart(&told);
     assert_int_equal(stats_of(test.scheduler).in_memory, 0);
@@ -502,7 +510,7 @@ static void what_cannot_be_scheduled_is_refused(void **state)
 /* Three of eight fit, by their number or by their bytes. */
 static void expect_eight(bool by_bytes)
 {
-    tenon_scheduler_config small = { 0 };
+    tenon_scheduler_config small = { .dispatch_timeout = no_timeout };
     char id[16];
 
     for (int i = 0; i < 7; i++) {
@@ -519,14 +527,14 @@ static void expect_eight(bool by_bytes)
     run_sql("UPDATE alarms SET due_at = rowid");
     test.node = own_node_start();
     serve_notes(test.node);
-    notes.hold = true;
+    keep_calls();
     test.scheduler = open_file(&small);
     wait_note(2);
     assert_int_equal(stats_of(test.scheduler).in_memory, 3);
     OK(in("later", 1));
     assert_int_equal(stats_of(test.scheduler).in_memory, 3);
     answer_kept("{:ok, nil}");
-    WAIT_STATS(test.node, test.scheduler, delivered, 8);
+    WAIT_STATS(test.node, test.scheduler, delivered >= 8);
     assert_int_equal(notes_count(), 8);
 }
 
@@ -560,7 +568,7 @@ static void what_cannot_be_written_is_not_scheduled(void **state)
     assert_int_equal(stats_of(test.scheduler).in_memory, 0);
     OK(tenon_scheduler_dispatch_in(test.scheduler, message, NULL, 0, NULL));
     tenon_message_free(message);
-    WAIT_STATS(test.node, test.scheduler, delivered, 1);
+    WAIT_STATS(test.node, test.scheduler, delivered >= 1);
     assert_int_equal(notes_count(), 1);
 }
 
@@ -654,13 +662,6 @@ static void the_file_is_its_owners_alone(void **state)
 
 #define MANY (TENON_ALARM_DELIVERIES_MAX + 50u)
 
-static uint32_t no_timeout(const tenon_message *message, void *state)
-{
-    (void)message;
-    (void)state;
-    return TENON_NO_TIMEOUT;
-}
-
 #define KEPT_MAX 8
 static struct mine {
     tenon_value *kept[KEPT_MAX];
@@ -744,14 +745,14 @@ static void callbacks_save_and_load(void **state)
                       INT64_C(12) * HOUR_MS * 1000) < 60000000);
     OK(in("a", 0));
     OK(in("b", HOUR_MS));
-    WAIT_STATS(test.node, test.scheduler, delivered, 1);
+    WAIT_STATS(test.node, test.scheduler, delivered >= 1);
     assert_int_equal(mine.count, 2);
     tenon_node_stop(test.node);
     notes_clear();
     test.node = own_node_start();
     serve_notes(test.node);
     test.scheduler = tenon_scheduler_start(test.node, &my_config);
-    WAIT_STATS(test.node, test.scheduler, delivered, 2);
+    WAIT_STATS(test.node, test.scheduler, delivered >= 2);
     assert_int_equal(notes_count(), 2);
     assert_int_equal(tenon_scheduler_cancel(test.scheduler, "a", NULL),
                      TENON_E_INVAL);
@@ -792,7 +793,7 @@ static void no_more_than_the_limit_are_delivered_at_a_time(void **state)
     (void)state;
     many.load_alarms = load_many;
     many.dispatch_timeout = no_timeout;
-    notes.hold = true;
+    keep_calls();
     test.scheduler = tenon_scheduler_start(test.node, &many);
     assert_non_null(test.scheduler);
     wait_note(TENON_ALARM_DELIVERIES_MAX - 1);
@@ -800,7 +801,7 @@ static void no_more_than_the_limit_are_delivered_at_a_time(void **state)
                      TENON_ALARM_DELIVERIES_MAX);
     assert_int_equal(stats_of(test.scheduler).in_memory, MANY);
     answer_kept("{:ok, nil}");
-    WAIT_STATS(test.node, test.scheduler, delivered, MANY);
+    WAIT_STATS(test.node, test.scheduler, delivered >= MANY);
     assert_int_equal(notes_count(), MANY);
     assert_int_equal(stats_of(test.scheduler).in_memory, 0);
 }

@@ -75,9 +75,9 @@ static void a_time_beyond_the_window_comes_as_well(void **state)
 }
 
 /* False when the time may have come before the clock was set. */
-static bool schedule_and_set_back(int64_t *at_us)
+static bool schedule_and_set_back(int64_t *at_us, uint64_t in_ms)
 {
-    *at_us = tn_wall_us() + 300000;
+    *at_us = tn_wall_us() + (int64_t)in_ms * 1000;
     OK(schedule_at(test.node, test.scheduler, "back", *at_us));
     atomic_store(&set_by_s, -3600);
     return tn_wall_us() + INT64_C(3600) * 1000000 < *at_us - 100000;
@@ -86,13 +86,15 @@ static bool schedule_and_set_back(int64_t *at_us)
 static void a_time_waits_on_when_the_clock_is_set_back(void **state)
 {
     int64_t at_us;
+    uint64_t in_ms = 300;
 
-    while (!schedule_and_set_back(&at_us)) {
+    while (!schedule_and_set_back(&at_us, in_ms)) {
+        in_ms *= 2;
         stop(state);
         start(state);
     }
     /* A delay that ends later, when the timer has told. */
-    OK(schedule_in(test.node, test.scheduler, "delay", 500));
+    OK(schedule_in(test.node, test.scheduler, "delay", in_ms + 200));
     assert_string_equal(wait_note(0).id, "delay");
     assert_int_equal(notes_count(), 1);
     atomic_store(&set_by_s, 0);
@@ -114,7 +116,7 @@ static void a_delay_does_not_mind_the_clock(void **state)
     OK(schedule_in(test.node, test.scheduler, "tick",
                    TN_SCHEDULER_TICK_MS + 100));
     assert_string_equal(wait_note(2).id, "tick");
-    WAIT_STATS(test.node, test.scheduler, in_memory, 1);
+    WAIT_STATS(test.node, test.scheduler, in_memory == 1);
 }
 
 #define WITH_FILE(name) cmocka_unit_test_setup_teardown(name, start, stop)

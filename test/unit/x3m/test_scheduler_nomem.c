@@ -95,8 +95,8 @@ static void what_is_accepted_is_delivered_whatever_failed(void **state)
 {
     (void)state;
     assert_true(nomem_fail_each(schedule_at_once, NULL) >= 10);
-    WAIT_STATS(test.node, test.scheduler, in_memory, 0);
-    WAIT_STATS(test.node, test.scheduler, delivered, test.accepted);
+    WAIT_STATS(test.node, test.scheduler, in_memory == 0);
+    WAIT_STATS(test.node, test.scheduler, delivered >= test.accepted);
 }
 
 int main(void)
