@@ -53,13 +53,15 @@ static void call_the_server(tenon_node *from, const char *on)
     for (int64_t expected = 1; expected <= 3; expected++) {
         int64_t got;
 
-        CHECK(ask_server(from, &counter, ":next", 0, &answer) == TENON_OK);
+        CHECK(ask_server(from, &counter, ":next", SOON_MS, &answer) ==
+              TENON_OK);
         CHECK(tenon_term_int64(tenon_value_term(answer), &got) == TENON_OK);
         CHECK(got == expected);
         tenon_value_free(answer);
     }
     CHECK(ask_server(from, &counter, ":never", 50, &answer) == TENON_E_TIMEOUT);
-    CHECK(ask_server(from, &nobody, ":next", 0, &answer) == TENON_E_NOPROC);
+    CHECK(ask_server(from, &nobody, ":next", SOON_MS, &answer) ==
+          TENON_E_NOPROC);
 }
 
 /* Runs calc:FUNCTION and checks how it ended and with what value. */
@@ -72,8 +74,9 @@ static void expect(tenon_node *from,
 {
     tenon_value *list = tenon_value_format(args);
     tenon_value *value = NULL;
-    enum tenon_err rc = tenon_rpc(from, on, "calc", function,
-                                  tenon_value_term(list), 0, &value, NULL);
+    enum tenon_err rc =
+        tenon_rpc(from, on, "calc", function, tenon_value_term(list), SOON_MS,
+                  &value, NULL);
 
     CHECK(rc == code);
     CHECK(pattern == NULL || tenon_match(tenon_value_term(value), pattern));
@@ -97,7 +100,7 @@ int main(void)
     tenon_process_release(counter);
     CHECK(tenon_function(server, "calc", "divide", 2, divide, NULL,
                          TENON_INLINE) == TENON_OK);
-    CHECK(tenon_ping(client, on, 0, NULL) == TENON_OK);
+    CHECK(tenon_ping(client, on, SOON_MS, NULL) == TENON_OK);
     call_the_server(client, on);
     expect(client, on, "divide", "[7, 2]", TENON_OK, "3");
     expect(client, on, "divide", "[7, 0]", TENON_E_REMOTE_THROW,

@@ -11,7 +11,7 @@
 #include <tenon.h>
 
 /* How long an example waits for what must come. */
-#define SOON_MS 10000
+#define SOON_MS 60000
 
 #define CHECK(condition)                                                       \
     ((condition) ? (void)0                                                     \
