@@ -356,7 +356,7 @@ unit: $(UNIT_BIN)
 # run under the address sanitizer, which finds the same.
 PLAIN_UNIT_BIN := $(filter-out %_nomem,$(UNIT_BIN))
 valgrind: $(PLAIN_UNIT_BIN)
-	@TN_RUNNER="$(VALGRIND)" TN_TEST_SECONDS=300 \
+	@TN_RUNNER="$(VALGRIND)" TN_TEST_SECONDS=900 \
 	    sh test/run-each $(PLAIN_UNIT_BIN)
 
 examples: all $(EXAMPLE_BIN)
@@ -453,7 +453,7 @@ check-fuzz:
 	@$(call built,SAN=address$(comma)undefined,replay)
 # Without a sanitizer: a frame that comes byte by byte is slow enough.
 check-hostile:
-	@export TN_TEST_SECONDS=180; $(call built,TN_HOSTILE=1,unit replay)
+	@export TN_TEST_SECONDS=600; $(call built,TN_HOSTILE=1,unit replay)
 check-tsan:
 	@$(call built,SAN=thread,unit examples)
 check-valgrind:
