@@ -136,6 +136,14 @@ static void set_message(struct tn_alarm *alarm, tenon_value *message)
     alarm->scheduler->bytes += message_bytes(alarm);
 }
 
+/* Not before that time is over, as tn_now_ms will tell, which rounds down. */
+static uint64_t due_ms_in(int64_t left_us)
+{
+    return left_us <= 0
+               ? tn_now_ms()
+               : (tn_now_ns() + (uint64_t)left_us * 1000 + 999999) / 1000000;
+}
+
 void tn_alarm_wait(struct tn_alarm *alarm,
                    tenon_value *message,
                    const struct tn_alarm_time *time)
@@ -146,8 +154,7 @@ void tn_alarm_wait(struct tn_alarm *alarm,
         set_message(alarm, message);
     }
     alarm->at_us = time->at_us;
-    alarm->due_ms =
-        tn_now_ms() + (left_us <= 0 ? 0 : (uint64_t)(left_us + 999) / 1000);
+    alarm->due_ms = due_ms_in(left_us);
     alarm->by_clock = time->by_clock;
     alarm->late = time->late;
     alarm->cancelled = false;
