@@ -12,7 +12,6 @@
 
 #include <tenon/term.h>
 
-#include "base/clock.h"
 #include "term/scan.h"
 #include "term/tags.h"
 
@@ -79,13 +78,14 @@ static void a_term_a_million_deep_is_refused_at_once(void **state)
         size_t len;
         uint8_t *bytes =
             repeated(units[i], lengths[i], 1000000, "\x6a", 1, &len);
+        size_t looked_at = 513 * lengths[i];
         tenon_error err;
-        uint64_t start = tn_now_ns();
 
         assert_int_equal(tn_scan(bytes, len, &used, &err), TENON_E_TERM_DEEP);
         assert_non_null(strstr(err.text, "at most 512 levels"));
-        /* A millisecond is a thousand times what it takes. */
-        assert_true(tn_now_ns() - start < 100000000);
+        /* What comes behind is not looked at: it need be no term. */
+        memset(bytes + looked_at, 0xff, len - looked_at);
+        assert_int_equal(tn_scan(bytes, len, &used, NULL), TENON_E_TERM_DEEP);
         free(bytes);
     }
 }
