@@ -13,10 +13,11 @@
 #include "node/atoms.h"
 #include "node/loop.h"
 
-/* How long a stop waits for output, and for handlers. */
+/* How long a stop waits for output. */
 #define STOP_DRAIN_MS 800u
 
-#define EPMD_TIMEOUT_MS 5000u
+/* As erl_epmd waits for epmd. */
+#define EPMD_TIMEOUT_MS 10000u
 #define MAILBOX_MAX_MESSAGES 100000u
 #define MAILBOX_MAX_BYTES (64u * 1024u * 1024u)
 

@@ -192,10 +192,10 @@ static void a_killed_rex_is_there_again(void **state)
     OK(tenon_exit_signal(me.box, &pid, tenon_value_term(kill)));
     tenon_value_free(kill);
     tenon_value_free(next_message(&me)); /* the DOWN */
-    do {
-        rex = tenon_whereis(me.node, "rex");
-        tenon_process_release(rex);
-    } while (rex == NULL);
+    while ((rex = tenon_whereis(me.node, "rex")) == NULL) {
+        OK(tenon_sleep(me.node, 1));
+    }
+    tenon_process_release(rex);
     rex_tells_its_features(state);
     me_free(&me);
 }
