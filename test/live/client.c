@@ -1,15 +1,21 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* A handler library for the ExUnit suite: the module :client, by whose
  * functions a test makes a node call, cast, send, and start tasks elsewhere.
- * Each answers {code, value}; a destination is a pid or {name, node}. */
+ * Each answers {code, value}, but repeat, which is for benchmarks; a
+ * destination is a pid or {name, node}. */
 #include <pthread.h>
 #include <stdlib.h>
+#include <string.h>
+#include <time.h>
 
 #include "handlers.h"
 
 #define MODULE "client"
 /* Tasks that one test run starts by `start`. */
 #define TASKS_MAX 64
+/* Callers of one repeat, and the calls of each. */
+#define CALLERS_MAX 64
+#define CALLS_MAX 1000000
 
 /* ---- destinations and answers ------------------------------------------ */
 
@@ -327,6 +333,191 @@ static void do_start_child(tenon_call *call, void *user)
     }
 }
 
+/* ---- many calls ---------------------------------------------------------- */
+
+/* What the callers of one repeat share. */
+struct repeat {
+    tenon_node *node;
+    struct dest dest;
+    tenon_term request;
+    uint64_t count; /* of each caller */
+    pthread_mutex_t lock;
+    pthread_cond_t ended;
+    uint64_t calling; /* callers that have not ended; guarded by lock */
+};
+
+struct caller {
+    struct repeat *repeat;
+    pthread_t thread; /* unless it is called back */
+    uint64_t made;
+    uint64_t answered;
+    uint64_t started_ns; /* the latest call */
+    uint64_t *took_ns;   /* of each call that was answered */
+};
+
+static uint64_t now_ns(void)
+{
+    struct timespec now;
+
+    clock_gettime(CLOCK_MONOTONIC, &now);
+    return (uint64_t)now.tv_sec * 1000000000u + (uint64_t)now.tv_nsec;
+}
+
+static void note_end(struct caller *caller, enum tenon_err rc)
+{
+    if (rc == TENON_OK) {
+        caller->took_ns[caller->answered++] = now_ns() - caller->started_ns;
+    }
+}
+
+/* A thread that waits for each answer. */
+static void *call_often(void *user)
+{
+    struct caller *caller = user;
+    const struct repeat *repeat = caller->repeat;
+
+    for (; caller->made < repeat->count; caller->made++) {
+        tenon_value *value = NULL;
+
+        caller->started_ns = now_ns();
+        note_end(caller, tenon_server_call(repeat->node, &repeat->dest.to,
+                                           repeat->request, 0, &value, NULL));
+        tenon_value_free(value);
+    }
+    return NULL;
+}
+
+static void run_threads(struct caller *callers, uint64_t wanted)
+{
+    uint64_t running = 0;
+
+    while (running < wanted &&
+           pthread_create(&callers[running].thread, NULL, call_often,
+                          &callers[running]) == 0) {
+        running++;
+    }
+    while (running > 0) {
+        pthread_join(callers[--running].thread, NULL);
+    }
+}
+
+/* Each answer is followed by the next call. */
+static void on_answer(void *user, const tenon_result *result);
+
+static void call_next(struct caller *caller)
+{
+    struct repeat *repeat = caller->repeat;
+
+    if (caller->made++ < repeat->count) {
+        caller->started_ns = now_ns();
+        if (tenon_server_call_async(repeat->node, &repeat->dest.to,
+                                    repeat->request, 0, on_answer,
+                                    caller) == TENON_OK) {
+            return;
+        }
+    }
+    pthread_mutex_lock(&repeat->lock);
+    repeat->calling--;
+    pthread_cond_signal(&repeat->ended);
+    pthread_mutex_unlock(&repeat->lock);
+}
+
+static void on_answer(void *user, const tenon_result *result)
+{
+    note_end(user, result->code);
+    call_next(user);
+}
+
+static void run_called_back(struct caller *callers, uint64_t wanted)
+{
+    struct repeat *repeat = callers[0].repeat;
+
+    repeat->calling = wanted;
+    for (uint64_t i = 0; i < wanted; i++) {
+        call_next(&callers[i]);
+    }
+    pthread_mutex_lock(&repeat->lock);
+    while (repeat->calling > 0) {
+        pthread_cond_wait(&repeat->ended, &repeat->lock);
+    }
+    pthread_mutex_unlock(&repeat->lock);
+}
+
+static int compare_ns(const void *a, const void *b)
+{
+    uint64_t left = *(const uint64_t *)a, right = *(const uint64_t *)b;
+
+    return left < right ? -1 : left > right;
+}
+
+/* The times of all callers, one after the other; how many there are. */
+static uint64_t
+gather(const struct caller *callers, uint64_t wanted, uint64_t *took_ns)
+{
+    uint64_t answered = 0;
+
+    for (uint64_t i = 0; i < wanted; i++) {
+        memmove(took_ns + answered, callers[i].took_ns,
+                callers[i].answered * sizeof *took_ns);
+        answered += callers[i].answered;
+    }
+    return answered;
+}
+
+static void repeat_and_answer(tenon_call *call,
+                              struct repeat *repeat,
+                              uint64_t wanted,
+                              void (*run)(struct caller *callers,
+                                          uint64_t wanted))
+{
+    struct caller callers[CALLERS_MAX];
+    uint64_t *took_ns = calloc(wanted * repeat->count + 1, sizeof *took_ns);
+
+    if (took_ns == NULL) {
+        tenon_raise(call, ":system_limit");
+        return;
+    }
+    for (uint64_t i = 0; i < wanted; i++) {
+        callers[i] = (struct caller){ .repeat = repeat,
+                                      .took_ns = took_ns + i * repeat->count };
+    }
+    uint64_t started_ns = now_ns();
+
+    run(callers, wanted);
+    uint64_t all_ns = now_ns() - started_ns;
+    uint64_t answered = gather(callers, wanted, took_ns);
+
+    qsort(took_ns, answered, sizeof *took_ns, compare_ns);
+    tenon_reply(call, "{~u, ~u, ~u, ~u}", answered, all_ns,
+                took_ns[answered / 2], took_ns[answered * 99 / 100]);
+    free(took_ns);
+}
+
+/* repeat(how, to, request, callers, count): so many callers call so often each;
+ * how: `threads` that wait, or `called_back`. Returns how many calls were
+ * answered, the nanoseconds that all took together, and what one took: the
+ * median and the 99th percentile. */
+static void do_repeat(tenon_call *call, void *user)
+{
+    uint64_t wanted;
+    tenon_atom how;
+    struct repeat repeat = { .node = tenon_call_node(call),
+                             .lock = PTHREAD_MUTEX_INITIALIZER,
+                             .ended = PTHREAD_COND_INITIALIZER };
+
+    (void)user;
+    if (!tenon_match(tenon_call_request(call), "[~a, _, ~t, ~u, ~u]", &how,
+                     &repeat.request, &wanted, &repeat.count) ||
+        !read_dest(tenon_call_arg(call, 1), &repeat.dest) || wanted < 1 ||
+        wanted > CALLERS_MAX || repeat.count > CALLS_MAX) {
+        tenon_raise(call, ":badarg");
+        return;
+    }
+    repeat_and_answer(call, &repeat, wanted,
+                      strcmp(how.text, "threads") == 0 ? run_threads
+                                                       : run_called_back);
+}
+
 /* ---- the library -------------------------------------------------------- */
 
 static const struct handler functions[] = {
@@ -340,6 +531,7 @@ static const struct handler functions[] = {
     { "await", 2, do_await },
     { "shutdown", 2, do_shutdown },
     { "start_child", 5, do_start_child },
+    { "repeat", 5, do_repeat },
 };
 
 static enum tenon_err load(tenon_node *node, void **state, tenon_error *err)
