@@ -238,23 +238,24 @@ static ssize_t why_nothing(tn_tls *tls, int result)
 }
 
 /* One call of OpenSSL's gives at most one record, and BEAM nodes make one of
- * each signal. */
+ * each signal. What it has read ahead is taken; another read of the stream
+ * would mostly find nothing there. */
 ssize_t tn_tls_read(tn_tls *tls, void *bytes, size_t len)
 {
     uint8_t *to = bytes;
     size_t there = 0;
     size_t n;
-    ssize_t result = 1;
+    ssize_t result;
 
     ERR_clear_error();
     pthread_mutex_lock(&tls->lock);
-    while (there < len && result > 0) {
+    do {
         errno = 0;
         int ok = SSL_read_ex(tls->ssl, to + there, len - there, &n);
 
         result = ok ? (ssize_t)n : why_nothing(tls, ok);
         there += ok ? n : 0;
-    }
+    } while (there < len && result > 0 && SSL_has_pending(tls->ssl));
     pthread_mutex_unlock(&tls->lock);
     /* What ended it comes again with the next call. */
     return there > 0 ? (ssize_t)there : result;

@@ -100,11 +100,34 @@ static tn_tls_context *context_with(const char *cert)
     return context_of(&options);
 }
 
+/* Reads of any side's stream. */
+static unsigned stream_reads;
+
+static long count_read(BIO *stream,
+                       int what,
+                       const char *bytes,
+                       size_t len,
+                       int number,
+                       long more,
+                       int result,
+                       size_t *moved)
+{
+    (void)stream;
+    (void)bytes;
+    (void)len;
+    (void)number;
+    (void)more;
+    (void)moved;
+    stream_reads += what == BIO_CB_READ;
+    return result;
+}
+
 static tn_tls *side_of(tn_tls_context *context, const char *peer, BIO **net)
 {
     BIO *stream;
 
     assert_int_equal(BIO_new_bio_pair(&stream, PIPE_BYTES, net, PIPE_BYTES), 1);
+    BIO_set_callback_ex(stream, count_read);
     tn_tls *tls = tn_tls_new(context, stream, peer);
 
     assert_non_null(tls);
@@ -539,6 +562,25 @@ static void raw_exchange(struct raw *raw, char byte)
     assert_int_equal(got, byte);
 }
 
+static void what_came_together_is_taken_by_one_read_of_the_stream(void **state)
+{
+    struct raw raw;
+    char got[10];
+
+    (void)state;
+    raw_open(&raw, TLS1_3_VERSION);
+    raw_exchange(&raw, 'a');
+    for (int i = 0; i < 3; i++) {
+        assert_int_equal(SSL_write(raw.ssl, &"bcd"[i], 1), 1);
+    }
+    carry(&raw.pipe, 0, PIPE_BYTES);
+    stream_reads = 0;
+    assert_int_equal(tn_tls_read(raw.tls, got, sizeof got), 3);
+    assert_memory_equal(got, "bcd", 3);
+    assert_int_equal(stream_reads, 1);
+    raw_close(&raw);
+}
+
 static void keys_are_renewed_when_the_peer_asks(void **state)
 {
     struct raw raw;
@@ -637,6 +679,7 @@ int main(void)
         cmocka_unit_test(the_nodes_own_name_is_good_too),
         cmocka_unit_test(plain_bytes_are_called_by_their_name),
         cmocka_unit_test(a_session_is_resumed),
+        cmocka_unit_test(what_came_together_is_taken_by_one_read_of_the_stream),
         cmocka_unit_test(keys_are_renewed_when_the_peer_asks),
         cmocka_unit_test(a_renegotiation_is_declined_and_hurts_nothing),
         cmocka_unit_test(what_cannot_be_used_is_named),
