@@ -57,6 +57,16 @@ static struct tn_job *pop_job(struct tn_workers *workers)
     return job;
 }
 
+/* With the lock. Idle workers are woken one by one, each by the one before when
+ * there is more to do: many small jobs do not wake them all. */
+static void wake_one(struct tn_workers *workers)
+{
+    if (!workers->is_waking && workers->idle > 0 && workers->waiting > 0) {
+        workers->is_waking = true;
+        pthread_cond_signal(&workers->work);
+    }
+}
+
 /* With the lock. NULL: the worker shall end. */
 static struct tn_job *wait_for_job(struct tn_workers *workers)
 {
@@ -70,11 +80,14 @@ static struct tn_job *wait_for_job(struct tn_workers *workers)
         bool in_time =
             tn_condition_wait(&workers->work, &workers->lock, &until);
         workers->idle--;
+        workers->is_waking = false;
         if (!in_time && STAILQ_EMPTY(&workers->queue)) {
             return NULL;
         }
     }
-    return pop_job(workers);
+    struct tn_job *job = pop_job(workers);
+    wake_one(workers);
+    return job;
 }
 
 static void *worker_main(void *arg)
@@ -143,9 +156,7 @@ bool tn_workers_push(struct tn_workers *workers, struct tn_job *job)
     STAILQ_INSERT_TAIL(&workers->queue, job, next);
     workers->waiting++;
     grow_if_short(workers);
-    if (workers->idle > 0) {
-        pthread_cond_signal(&workers->work);
-    }
+    wake_one(workers);
     bool short_of_workers = workers->idle < workers->waiting;
     pthread_mutex_unlock(&workers->lock);
     return short_of_workers;

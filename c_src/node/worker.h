@@ -42,6 +42,7 @@ struct tn_workers {
     uint32_t idle;    /* of them waiting for work */
     uint32_t blocked; /* of them inside a blocking call of ours */
     uint32_t max;
+    bool is_waking;      /* one that was idle is on its way to the queue */
     pthread_t *finished; /* threads to be joined; room for max */
     uint32_t finished_count;
     bool stopping;

@@ -71,6 +71,13 @@ static void open_gate(struct gate *gate)
     pthread_mutex_unlock(&gate->lock);
 }
 
+static void close_gate(struct gate *gate)
+{
+    pthread_mutex_lock(&gate->lock);
+    gate->open = false;
+    pthread_mutex_unlock(&gate->lock);
+}
+
 static void gate_fini(struct gate *gate)
 {
     assert_true(tn_workers_stop(&gate->pool, DEADLINE_MS));
@@ -204,6 +211,42 @@ static void an_idle_worker_takes_the_next_job(void **state)
     gate_fini(&gate);
 }
 
+static uint32_t idle_of(struct gate *gate)
+{
+    pthread_mutex_lock(&gate->pool.lock);
+    uint32_t idle = gate->pool.idle;
+    pthread_mutex_unlock(&gate->pool.lock);
+    return idle;
+}
+
+/* Work does not wait for an idle worker that nobody wakes. */
+static bool somebody_comes(struct gate *gate)
+{
+    const struct tn_workers *pool = &gate->pool;
+    pthread_mutex_lock(&gate->pool.lock);
+    bool comes = pool->waiting == 0 || pool->idle == 0 || pool->is_waking;
+    pthread_mutex_unlock(&gate->pool.lock);
+    return comes;
+}
+
+static void idle_workers_all_come_when_there_is_work_for_all(void **state)
+{
+    (void)state;
+    struct gate gate;
+    struct held jobs[TN_WORKERS_BUSY];
+    gate_init(&gate, TN_WORKERS_BUSY, false);
+    for (unsigned round = 0; round < 20; round++) {
+        push_held(&gate, jobs, TN_WORKERS_BUSY);
+        while (atomic_load(&gate.running) < TN_WORKERS_BUSY) {
+            assert_true(somebody_comes(&gate));
+        }
+        open_gate(&gate);
+        WAIT_FOR(idle_of(&gate) == TN_WORKERS_BUSY);
+        close_gate(&gate);
+    }
+    gate_fini(&gate);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -214,6 +257,7 @@ int main(void)
         cmocka_unit_test(a_stop_gives_up_on_a_job_that_goes_on),
         cmocka_unit_test(what_comes_after_the_stop_runs_in_its_end),
         cmocka_unit_test(an_idle_worker_takes_the_next_job),
+        cmocka_unit_test(idle_workers_all_come_when_there_is_work_for_all),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }
