@@ -13,16 +13,21 @@ static unsigned slot_of(struct tn_crowd *crowd, uint32_t id)
     return crowd->next++ % TN_CROWD_SLOTS;
 }
 
+void tn_crowd_note_id(struct tn_crowd *crowd, uint32_t id, uint64_t now_ns)
+{
+    unsigned slot = slot_of(crowd, id);
+
+    crowd->ids[slot] = id;
+    crowd->seen_ns[slot] = now_ns;
+}
+
 void tn_crowd_note(struct tn_crowd *crowd, tenon_term sender, uint64_t now_ns)
 {
     struct tn_id_view pid;
 
-    if (!tn_pid_view(sender, &pid)) {
-        return;
+    if (tn_pid_view(sender, &pid)) {
+        tn_crowd_note_id(crowd, pid.words[0], now_ns);
     }
-    unsigned slot = slot_of(crowd, pid.words[0]);
-    crowd->ids[slot] = pid.words[0];
-    crowd->seen_ns[slot] = now_ns;
 }
 
 bool tn_crowd_is_there(const struct tn_crowd *crowd, uint64_t now_ns)

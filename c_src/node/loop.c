@@ -100,10 +100,36 @@ static void set_timer(tenon_node *node, uint64_t at)
     node->timer_at_ms = at;
 }
 
+/* Each of the threads that a crowd's signals wake would write a little. */
+void tn_loop_gather(tenon_node *node)
+{
+    if (node->had_crowd && !node->gathers) {
+        tn_lock(node);
+        node->gathers = true;
+        tn_unlock(node);
+    }
+}
+
+static void end_turn(tenon_node *node)
+{
+    node->had_crowd = node->has_crowd;
+    node->has_crowd = false;
+    if (node->had_crowd) {
+        tn_rest_ns(CROWD_REST_NS);
+    }
+    if (node->gathers) {
+        tn_lock(node);
+        node->gathers = false;
+        tn_unlock(node);
+        tn_peers_flush_dirty(node);
+    }
+}
+
 /* Between two batches of frames there is mostly nothing to do. */
 static void before_wait(uv_prepare_t *prepare)
 {
     tenon_node *node = prepare->data;
+    end_turn(node);
     uint64_t at = next_look(node);
     if (at == 0) {
         do_work(node);
@@ -113,10 +139,6 @@ static void before_wait(uv_prepare_t *prepare)
         return;
     }
     set_timer(node, at);
-    if (node->rest_wanted) {
-        node->rest_wanted = false;
-        tn_rest_ns(CROWD_REST_NS);
-    }
     if (atomic_load(&node->stall_watch) &&
         !uv_is_active((uv_handle_t *)&node->stall)) {
         uv_timer_start(&node->stall, stall_look, TN_WORKER_STALL_MS,
@@ -141,7 +163,7 @@ void tn_node_wake(tenon_node *node)
 
 void tn_leave(tenon_node *node, bool wake)
 {
-    bool dirty = node->dirty.count > 0;
+    bool dirty = node->dirty.count > 0 && !node->gathers;
     tn_unlock(node);
     if (tn_on_loop(node)) {
         return;

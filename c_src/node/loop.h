@@ -14,6 +14,10 @@ TENON_CHECK enum tenon_err tn_loop_init(tenon_node *node, tenon_error *err);
 /* Starts the thread. Errors: SYSTEM. */
 TENON_CHECK enum tenon_err tn_loop_start(tenon_node *node, tenon_error *err);
 
+/* Loop thread, at a signal: where a crowd has called in the turn before, what
+ * other threads send is gathered, and written at the end of this turn. */
+void tn_loop_gather(tenon_node *node);
+
 /* SIGINT and SIGTERM ask for the node's stop from now on. */
 void tn_loop_watch_signals(tenon_node *node);
 

@@ -94,6 +94,9 @@ struct tenon_node {
         tn_conn **conns; /* kept; have output that is not written yet */
         size_t count, cap;
     } dirty;
+    /* The loop writes what any thread sends, at the end of its turn. Set by
+     * the loop thread alone. */
+    bool gathers;
     tenon_node_stats counts; /* those that are counted here */
     bool stopping;           /* no new processes, peers, requests */
     bool stop_requested;     /* tenon_node_run shall return */
@@ -114,7 +117,8 @@ struct tenon_node {
     uv_signal_t sighup;
     uint64_t timer_at_ms; /* when `timer` is due, while it is active */
     uint64_t stall_seen;
-    bool rest_wanted;        /* before the next wait: a peer's crowd calls */
+    bool has_crowd;          /* in this turn of the loop, see dist/crowd.h */
+    bool had_crowd;          /* in the one before */
     unsigned inline_depth;   /* handlers that run inside another's handler */
     bool dist_freed;         /* tn_dist_free has been called */
     bool wake_stays;         /* a handler outlives the loop, and may wake it */
@@ -162,7 +166,7 @@ void tn_node_wake(tenon_node *node);
 
 /* Releases the lock, and then writes what was sent under it and wakes the loop
  * when `wake` is set. From the loop thread itself both happen at the end of
- * the batch. */
+ * the batch, and while it gathers it writes for all. */
 void tn_leave(tenon_node *node, bool wake);
 
 /* Queues a job for the workers. Threads: any, with or without the lock. */

@@ -6,12 +6,14 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "base/clock.h"
 #include "base/condition.h"
 #include "base/error.h"
 #include "dist/flags.h"
 #include "dist/frame.h"
 #include "node/atoms.h"
 #include "node/link.h"
+#include "node/loop.h"
 #include "node/node.h"
 
 /* How long the peer's own attempt is waited for after it said nok. */
@@ -481,6 +483,7 @@ static void on_signal(void *user, tn_conn *conn, const struct tn_signal *signal)
     if (tn_conn_user(conn) == NULL) {
         return;
     }
+    tn_loop_gather(node);
     switch (signal->kind) {
     case TN_SIG_SEND:
     case TN_SIG_SEND_NAME:
@@ -510,12 +513,21 @@ static void on_signal(void *user, tn_conn *conn, const struct tn_signal *signal)
     }
 }
 
+static bool callers_are_crowd(tenon_node *node)
+{
+    uint64_t now_ns = tn_now_ns();
+    tn_lock(node);
+    bool are = tn_crowd_is_there(&node->requests.crowd, now_ns);
+    tn_unlock(node);
+    return are;
+}
+
 static void on_batch_end(void *user, tn_conn *conn)
 {
     tenon_node *node = user;
     tn_processes_run_inline(node);
     tn_peers_flush_dirty(node);
-    node->rest_wanted |= tn_conn_is_crowded(conn);
+    node->has_crowd |= tn_conn_is_crowded(conn) || callers_are_crowd(node);
 }
 
 static void on_closed(void *user)

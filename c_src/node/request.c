@@ -5,6 +5,7 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "base/clock.h"
 #include "base/error.h"
 #include "node/atoms.h"
 #include "node/node.h"
@@ -32,11 +33,30 @@ static struct tn_request *find_locked(tenon_node *node, tenon_term ref)
     return request;
 }
 
+static void take_place_locked(struct tn_request *request)
+{
+    struct tn_requests *requests = &request->node->requests;
+    bool *place = memchr(requests->is_taken, false, TN_REQUEST_PLACES);
+    request->place = TN_REQUEST_PLACES;
+    if (place != NULL) {
+        *place = true;
+        request->place = (unsigned)(place - requests->is_taken);
+    }
+}
+
+static void leave_place_locked(const struct tn_request *request)
+{
+    if (request->place < TN_REQUEST_PLACES) {
+        request->node->requests.is_taken[request->place] = false;
+    }
+}
+
 static void take_out_locked(struct tn_request *request)
 {
     tenon_node *node = request->node;
     HASH_DELETE(hh, node->requests.table, request);
     node->requests.count--;
+    leave_place_locked(request);
     if (request->peer != NULL) {
         LIST_REMOVE(request, of_peer);
     }
@@ -61,6 +81,19 @@ static void demonitor_locked(struct tn_request *request)
     (void)tn_peer_send_locked(node, request->peer, &signal);
 }
 
+/* The one who was asked has answered, or ended. */
+static void answered_locked(struct tn_request *request, enum tn_request_end end)
+{
+    if (request->peer != NULL && request->place < TN_REQUEST_PLACES) {
+        tn_crowd_note_id(&request->node->requests.crowd, request->place,
+                         tn_now_ns());
+    }
+    take_out_locked(request);
+    if (end == TN_END_REPLY) {
+        demonitor_locked(request);
+    }
+}
+
 static void
 finish(struct tn_request *request, enum tn_request_end end, tenon_term term)
 {
@@ -82,10 +115,7 @@ static void end_by_ref(tenon_node *node,
         request = NULL;
     }
     if (request != NULL) {
-        take_out_locked(request);
-        if (end == TN_END_REPLY) {
-            demonitor_locked(request);
-        }
+        answered_locked(request, end);
     }
     tn_leave(node, false);
     if (request != NULL) {
@@ -225,10 +255,7 @@ bool tn_requests_on_signal(tenon_node *node,
         find_for_locked(node, tn_conn_user(conn), signal);
     bool ends = request != NULL && read_end(request, signal, &end, &term);
     if (ends) {
-        take_out_locked(request);
-        if (end == TN_END_REPLY) {
-            demonitor_locked(request);
-        }
+        answered_locked(request, end);
     }
     tn_leave(node, false);
     if (ends) {
@@ -318,6 +345,7 @@ static enum tenon_err enter_locked(struct tn_request *request,
         return TENON_E_NOMEM;
     }
     node->requests.count++;
+    take_place_locked(request);
     request->peer = peer;
     if (peer != NULL) {
         LIST_INSERT_HEAD(&peer->requests, request, of_peer);

@@ -11,6 +11,7 @@
 #include <uv.h>
 
 #include "base/hash.h"
+#include "dist/crowd.h"
 #include "node/link.h"
 #include "node/peer.h"
 #include "node/timer.h"
@@ -29,12 +30,16 @@ typedef void (*tn_request_fn)(void *user,
                               enum tn_request_end end,
                               tenon_term term);
 
+/* What waits besides has no place. */
+#define TN_REQUEST_PLACES 64u
+
 /* Owned by the table until its end; guarded by the node's lock. */
 struct tn_request {
     UT_hash_handle hh; /* by key */
     struct tn_ref_key key;
     LIST_ENTRY(tn_request) of_peer;
     struct tn_peer *peer; /* NULL: local */
+    unsigned place;       /* see tn_requests */
     struct tn_timer deadline;
     tenon_node *node;
     tn_request_fn fn;
@@ -48,6 +53,10 @@ struct tn_request {
 struct tn_requests {
     struct tn_request *table; /* uthash */
     uint32_t count;
+    /* The lowest places are given out first, so that who calls again and again
+     * has always the same, and who calls at the same time others. */
+    bool is_taken[TN_REQUEST_PLACES];
+    struct tn_crowd crowd; /* of the places whose requests peers answer */
 };
 
 /* Calls a server: monitors it, sends {'$gen_call', {client, [alias | ref]},

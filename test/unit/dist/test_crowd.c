@@ -75,6 +75,19 @@ static void more_senders_than_slots_replace_the_oldest(void **state)
     assert_true(tn_crowd_is_there(&crowd, START_NS + TN_CROWD_NS));
 }
 
+static void those_told_apart_by_a_number_count_as_well(void **state)
+{
+    struct tn_crowd crowd = { 0 };
+
+    (void)state;
+    for (uint32_t id = 0; id < TN_CROWD_SENDERS; id++) {
+        assert_false(tn_crowd_is_there(&crowd, START_NS));
+        tn_crowd_note_id(&crowd, id, START_NS);
+        tn_crowd_note_id(&crowd, id, START_NS);
+    }
+    assert_true(tn_crowd_is_there(&crowd, START_NS));
+}
+
 static void what_is_no_pid_counts_for_nobody(void **state)
 {
     struct tn_crowd crowd = { 0 };
@@ -94,6 +107,7 @@ int main(void)
         cmocka_unit_test(one_busy_sender_is_no_crowd),
         cmocka_unit_test(a_crowd_is_forgotten_when_it_falls_silent),
         cmocka_unit_test(more_senders_than_slots_replace_the_oldest),
+        cmocka_unit_test(those_told_apart_by_a_number_count_as_well),
         cmocka_unit_test(what_is_no_pid_counts_for_nobody),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);

@@ -134,6 +134,59 @@ static void large_messages_arrive_whole_and_in_order(void **state)
     end_box(there);
 }
 
+/* Holds the loop of node a in the midst of a turn that gathers. */
+struct held_loop {
+    uv_sem_t gathers, go_on;
+};
+
+static void gather_and_wait(tenon_node *node, void *user)
+{
+    struct held_loop *held = user;
+    node->had_crowd = true;
+    tn_loop_gather(node);
+    uv_sem_post(&held->gathers);
+    uv_sem_wait(&held->go_on);
+}
+
+/* user: a bool, whether a signal in this turn begins to gather. */
+static void try_to_gather(tenon_node *node, void *user)
+{
+    tn_loop_gather(node);
+    *(bool *)user = node->gathers;
+}
+
+static size_t unwritten_of(tenon_node *node)
+{
+    tn_lock(node);
+    size_t count = node->dirty.count;
+    tn_unlock(node);
+    return count;
+}
+
+static void
+what_is_sent_while_the_loop_gathers_leaves_with_its_turn(void **state)
+{
+    (void)state;
+    struct held_loop held;
+    tenon_process *there = new_box(b, NULL);
+    tenon_pid pid = pid_of(there);
+    assert_int_equal(uv_sem_init(&held.gathers, 0), 0);
+    assert_int_equal(uv_sem_init(&held.go_on, 0), 0);
+    OK(tn_node_run_on_loop(a, gather_and_wait, &held));
+    uv_sem_wait(&held.gathers);
+    OK(tenon_send_format(a, &(tenon_dest){ .pid = &pid }, "1"));
+    size_t unwritten = unwritten_of(a);
+    uv_sem_post(&held.go_on);
+    assert_int_equal(unwritten, 1);
+    assert_next(there, "1");
+    bool gathers = true;
+    OK(tn_node_call_on_loop(a, try_to_gather, &gathers));
+    assert_false(gathers); /* in a turn after one without a crowd */
+    end_box(there);
+    uv_sem_destroy(&held.gathers);
+    uv_sem_destroy(&held.go_on);
+}
+
 static void a_message_to_nobody_is_counted(void **state)
 {
     (void)state;
@@ -447,6 +500,60 @@ static void many_spawns_are_all_answered(void **state)
     WAIT_FOR(stats_of(b).processes < 20);
 }
 
+/* ---- calls -------------------------------------------------------------- */
+
+static unsigned seen_in_crowd(void)
+{
+    tn_lock(a);
+    unsigned seen = a->requests.crowd.next;
+    a->requests.crowd = (struct tn_crowd){ 0 };
+    tn_unlock(a);
+    return seen;
+}
+
+static void ask_there(tenon_process *server, struct ended *ended)
+{
+    tenon_pid pid = pid_of(server);
+    memset(ended, 0, sizeof *ended);
+    OK(tn_request_server(a, &(tenon_dest){ .pid = &pid }, tn_atom_ok, 0,
+                         note_end, ended, NULL));
+}
+
+static void answer_next(tenon_process *server)
+{
+    tenon_value *message = next_message(server);
+    tenon_pid client;
+    tenon_term tag;
+    assert_true(tenon_match(tenon_value_term(message),
+                            "{:\"$gen_call\", {~p, ~t}, _}", &client, &tag));
+    OK(tenon_send_format(b, &(tenon_dest){ .pid = &client }, "{~t, 1}", tag));
+    tenon_value_free(message);
+}
+
+static void
+who_calls_again_and_again_is_one_and_at_a_time_are_many(void **state)
+{
+    (void)state;
+    struct ended ended[TN_CROWD_SENDERS];
+    tenon_process *server = new_box(b, NULL);
+    (void)seen_in_crowd();
+    for (unsigned i = 0; i < TN_CROWD_SENDERS; i++) {
+        spawn_and_wait("echo", "[1]", &ended[0]);
+    }
+    assert_int_equal(seen_in_crowd(), 1);
+    for (unsigned i = 0; i < TN_CROWD_SENDERS; i++) {
+        ask_there(server, &ended[i]);
+    }
+    for (unsigned i = 0; i < TN_CROWD_SENDERS; i++) {
+        answer_next(server);
+    }
+    for (unsigned i = 0; i < TN_CROWD_SENDERS; i++) {
+        WAIT_FOR(atomic_load(&ended[i].count) == 1);
+    }
+    assert_int_equal(seen_in_crowd(), TN_CROWD_SENDERS);
+    end_box(server);
+}
+
 /* ---- coming and going --------------------------------------------------- */
 
 struct watch {
@@ -673,6 +780,7 @@ int main(int argc, char **argv)
         TEST(each_lists_the_other),
         TEST(messages_go_both_ways_by_pid_and_by_name),
         TEST(large_messages_arrive_whole_and_in_order),
+        TEST(what_is_sent_while_the_loop_gathers_leaves_with_its_turn),
         TEST(a_message_to_nobody_is_counted),
         TEST(each_stream_of_messages_keeps_its_order),
         TEST(monitors_work_in_both_directions),
@@ -685,6 +793,7 @@ int main(int argc, char **argv)
         TEST(a_spawned_function_ends_with_its_reason),
         TEST(a_spawn_that_takes_too_long_is_given_up),
         TEST(many_spawns_are_all_answered),
+        TEST(who_calls_again_and_again_is_one_and_at_a_time_are_many),
         TEST(a_loss_ends_everything_at_once),
         TEST(a_message_connects),
         TEST(what_waits_for_nobody_ends_with_the_attempt),
