@@ -3,19 +3,17 @@
  * value. */
 #include "dist/tls_options.h"
 
-#include <errno.h>
-#include <fcntl.h>
 #include <openssl/crypto.h>
 #include <openssl/ssl.h>
 #include <stddef.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
-#include <unistd.h>
 
 #include <tenon/term.h>
 
 #include "base/error.h"
+#include "base/file.h"
 #include "term/plain.h"
 
 /* Longest list of ciphers, as one text. */
@@ -435,53 +433,24 @@ take_sides(struct tn_tls_options *options, tenon_term sides, tenon_error *err)
     return rc;
 }
 
-/* One byte more than may be, so that the limit shows. */
-static enum tenon_err
-read_file(const char *file, char *text, size_t *len, tenon_error *err)
-{
-    int fd = open(file, O_RDONLY | O_CLOEXEC);
-    ssize_t n = fd < 0 ? -1 : 0;
-
-    *len = 0;
-    while (fd >= 0 && *len <= TN_TLS_OPTFILE_MAX_BYTES &&
-           (n = read(fd, text + *len, TN_TLS_OPTFILE_MAX_BYTES + 1 - *len)) >
-               0) {
-        *len += (size_t)n;
-    }
-    int error = errno;
-
-    if (fd >= 0) {
-        close(fd);
-    }
-    if (n < 0) {
-        return tn_error_sys(err, TENON_E_SYSTEM, error,
-                            "TLS options: reading %s", file);
-    }
-    if (*len > TN_TLS_OPTFILE_MAX_BYTES) {
-        return tn_error(err, TENON_E_LIMIT,
-                        "TLS options: expected %s to have at most %u bytes",
-                        file, TN_TLS_OPTFILE_MAX_BYTES);
-    }
-    return TENON_OK;
-}
-
 enum tenon_err tn_tls_options_read(struct tn_tls_options *options,
                                    const char *file,
                                    tenon_error *err)
 {
-    char *text = malloc(TN_TLS_OPTFILE_MAX_BYTES + 1);
-    tenon_builder *builder = tenon_builder_new();
+    char *text;
+    size_t len;
     tenon_error what = { 0 };
     tenon_term sides;
-    size_t len;
-    enum tenon_err rc = TENON_E_NOMEM;
+    enum tenon_err rc =
+        tn_file_read(file, TN_TLS_OPTFILE_MAX_BYTES, &text, &len, &what);
 
-    if (text == NULL || builder == NULL) {
-        (void)tn_error(err, rc, "TLS options: out of memory");
-        goto out;
-    }
-    rc = read_file(file, text, &len, err);
     if (rc != TENON_OK) {
+        return tn_error(err, rc, "TLS options: %s", what.text);
+    }
+    tenon_builder *builder = tenon_builder_new();
+
+    if (builder == NULL) {
+        rc = tn_error(&what, TENON_E_NOMEM, "out of memory");
         goto out;
     }
     rc = tn_plain_read(text, len, true, builder, &what);
@@ -491,10 +460,10 @@ enum tenon_err tn_tls_options_read(struct tn_tls_options *options,
     if (rc == TENON_OK) {
         rc = take_sides(options, sides, &what);
     }
+out:
     if (rc != TENON_OK) {
         (void)tn_error(err, rc, "%s: %s", file, what.text);
     }
-out:
     tenon_builder_free(builder);
     free(text);
     return rc;

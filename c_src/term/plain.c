@@ -284,8 +284,13 @@ read_one(struct reader *r, bool has_dot, tenon_builder *out)
     if (rc == TENON_OK && has_dot && !take(r, ".")) {
         rc = fail(r, "a full stop");
     }
+    if (rc == TENON_OK && tenon_builder_error(out) != TENON_OK) {
+        rc = tenon_builder_error(out);
+        (void)tn_error(r->err, rc, "line %u: %s", line_of(r),
+                       tenon_err_text(rc));
+    }
     skip_space(r);
-    return rc == TENON_OK ? tenon_builder_error(out) : rc;
+    return rc;
 }
 
 enum tenon_err tn_plain_read(const char *text,

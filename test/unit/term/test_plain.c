@@ -56,7 +56,7 @@ static void refused(const char *text, const char *expected)
 
 static void what_is_no_term_is_told_by_its_line(void **state)
 {
-    char deep[200];
+    char deep[300];
 
     (void)state;
     refused("", "line 1: expected an atom");
@@ -72,6 +72,10 @@ static void what_is_no_term_is_told_by_its_line(void **state)
     memset(deep, '[', sizeof deep);
     deep[sizeof deep - 1] = '\0';
     refused(deep, "nesting of at most 16");
+    memset(deep, 'a', sizeof deep);
+    deep[256] = '.';
+    deep[257] = '\0';
+    refused(deep, "line 1: atom is too long");
 }
 
 static void several_terms_are_read_each_with_its_line(void **state)
