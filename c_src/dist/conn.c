@@ -119,6 +119,11 @@ void tn_conn_counters(tn_conn *conn, struct tn_conn_counters *counters)
     uv_mutex_unlock(&conn->lock);
 }
 
+bool tn_conn_certificate_fits(tn_conn *conn, const char *pattern)
+{
+    return conn->tls != NULL && tn_tls_certificate_fits(conn->tls, pattern);
+}
+
 const char *tn_conn_print(const tn_conn *conn, char buf[TN_ADDRESS_TEXT_BYTES])
 {
     return conn->name[0] != '\0' ? conn->name

@@ -28,10 +28,15 @@ typedef struct tn_block tn_block; /* receive memory; counted references */
  * tn_conn_ref. tn_conn_connect, _close, _send, _flush may be called from all
  * of them.
  *
- * Order for one connection: [on_hello [on_authenticated]] or [on_alive], then
- * [on_up, then on_signal and on_batch_end any number of times], then on_down.
+ * Order for one connection: [on_hello [on_authenticated]] or [on_stream
+ * [on_alive]], then [on_up, then on_signal and on_batch_end any number of
+ * times], then on_down.
  */
 struct tn_conn_events {
+    /* Initiator: the way to the peer is there, over TLS with its certificate,
+     * and nothing has been said yet. False gives up: `why` says why. NULL: goes
+     * on. */
+    bool (*on_stream)(void *user, tn_conn *conn, tenon_error *why);
     /* Acceptor: the peer says it is `peer` (not yet authenticated). Returns
      * the status to answer. */
     enum tn_status (*on_hello)(void *user, tn_conn *conn, const char *peer);
@@ -110,6 +115,20 @@ void tn_dist_free(tn_dist *dist);
 /* New connections are made with this from now on; those that are there keep
  * theirs. tls: taken. Threads: loop. Blocks: no. */
 void tn_dist_set_tls(tn_dist *dist, tn_tls_context *tls);
+
+/* A node's own cookie, for connections in both directions that begin from now
+ * on; those that are there stay.
+ *
+ * peer      copied; full node name.
+ * cookie    copied; 1 to TN_COOKIE_MAX_BYTES bytes. NULL: that of all nodes
+ *           again.
+ * Errors: LIMIT (TN_COOKIES_MAX), NOMEM; then that node has the cookie that it
+ * had.
+ * Threads: loop. Blocks: no.
+ * Source: erlang:set_cookie/2. */
+#define TN_COOKIES_MAX 4096u
+TENON_CHECK enum tenon_err
+tn_dist_set_cookie(tn_dist *dist, const char *peer, const char *cookie);
 
 /* Accepts connections at config's listen_at.
  *
@@ -192,6 +211,11 @@ uint32_t tn_conn_creation(const tn_conn *conn);
 bool tn_conn_is_initiator(const tn_conn *conn);
 /* True from on_up until closing starts. Threads: any. */
 bool tn_conn_is_up(const tn_conn *conn);
+
+/* Whether the peer has a certificate that was verified and bears a name that
+ * fits the pattern: see tn_tls_certificate_fits. From on_stream or on_hello on
+ * until on_down. Threads: loop. */
+bool tn_conn_certificate_fits(tn_conn *conn, const char *pattern);
 
 /* A pointer of the owner's, NULL at first. Threads: loop. */
 void tn_conn_set_user(tn_conn *conn, void *user);

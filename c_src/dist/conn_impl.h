@@ -12,6 +12,7 @@
 #include "dist/address.h"
 #include "dist/block.h"
 #include "dist/conn.h"
+#include "dist/cookies.h"
 #include "dist/crowd.h"
 #include "dist/frame.h"
 #include "dist/handshake.h"
@@ -39,7 +40,8 @@ STAILQ_HEAD(tn_conn_queue, tn_conn);
 struct tn_dist {
     struct tn_dist_config config; /* with the defaults filled in */
     struct tn_name name;
-    char cookie[TN_COOKIE_MAX_BYTES + 1];
+    char cookie[TN_COOKIE_MAX_BYTES + 1]; /* of all nodes but these: */
+    struct tn_cookies cookies;
     struct tn_block_pool *pool;
     atomic_uint *resolvers; /* threads that resolve, and this dist: the last
                                of them frees it */

@@ -143,6 +143,7 @@ static void start_handles(tn_dist *dist)
 static void release_shared(tn_dist *dist)
 {
     tn_tls_context_unref(dist->tls);
+    tn_cookies_fini(&dist->cookies);
     tn_block_pool_free(dist->pool);
     if (dist->resolvers != NULL) {
         tn_resolvers_leave(dist->resolvers);
@@ -249,4 +250,10 @@ void tn_dist_set_tls(tn_dist *dist, tn_tls_context *tls)
 {
     tn_tls_context_unref(dist->tls);
     dist->tls = tls;
+}
+
+enum tenon_err
+tn_dist_set_cookie(tn_dist *dist, const char *peer, const char *cookie)
+{
+    return tn_cookies_set(&dist->cookies, peer, cookie);
 }

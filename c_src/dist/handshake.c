@@ -149,8 +149,8 @@ static bool digest_fits(const struct tn_handshake *hs, const uint8_t *got)
 {
     uint8_t expected[DIGEST_BYTES];
 
-    return tn_handshake_digest(hs->config.cookie, hs->challenge, expected,
-                               NULL) == TENON_OK &&
+    return tn_handshake_digest(hs->cookie, hs->challenge, expected, NULL) ==
+               TENON_OK &&
            CRYPTO_memcmp(expected, got, DIGEST_BYTES) == 0;
 }
 
@@ -194,6 +194,13 @@ static event fail_flags(struct tn_handshake *hs, tenon_error *err)
              peer_of(hs),
              tn_flags_print(missing_flags(hs), names, sizeof names));
     return failed(hs);
+}
+
+static bool is_cookie(const char *cookie)
+{
+    size_t len = strlen(cookie);
+
+    return len > 0 && len <= TN_COOKIE_MAX_BYTES;
 }
 
 /* ---- acceptor ---------------------------------------------------------- */
@@ -277,9 +284,12 @@ static event go_on(struct tn_handshake *hs)
 
 enum tn_handshake_event tn_handshake_status(struct tn_handshake *hs,
                                             enum tn_status status,
+                                            const char *cookie,
                                             tenon_error *err)
 {
     assert(hs->state == TN_HANDSHAKE_WAIT_OWNER);
+    assert(is_cookie(cookie));
+    memcpy(hs->cookie, cookie, strlen(cookie) + 1);
     hs->status = status;
     switch (status) {
     case TN_STATUS_OK:
@@ -376,8 +386,7 @@ enum tn_handshake_event tn_handshake_ack(struct tn_handshake *hs,
     uint8_t digest[DIGEST_BYTES];
 
     assert(hs->state == TN_HANDSHAKE_WAIT_OWNER);
-    if (tn_handshake_digest(hs->config.cookie, hs->peer_challenge, digest,
-                            err) < 0) {
+    if (tn_handshake_digest(hs->cookie, hs->peer_challenge, digest, err) < 0) {
         return failed(hs);
     }
     uint8_t *at = put_packet(hs, 1 + DIGEST_BYTES);
@@ -453,7 +462,7 @@ put_reply(struct tn_handshake *hs, uint32_t challenge, tenon_error *err)
 {
     uint8_t digest[DIGEST_BYTES];
 
-    if (tn_handshake_digest(hs->config.cookie, challenge, digest, err) < 0) {
+    if (tn_handshake_digest(hs->cookie, challenge, digest, err) < 0) {
         return failed(hs);
     }
     uint8_t *at = put_packet(hs, 5 + DIGEST_BYTES);
@@ -520,10 +529,9 @@ static event take_ack(struct tn_handshake *hs,
 static bool fits_config(const struct tn_handshake_config *config)
 {
     size_t name = strlen(config->name);
-    size_t cookie = strlen(config->cookie);
 
-    return name > 0 && name <= TENON_NODE_NAME_MAX_BYTES && cookie > 0 &&
-           cookie <= TN_COOKIE_MAX_BYTES &&
+    return name > 0 && name <= TENON_NODE_NAME_MAX_BYTES &&
+           is_cookie(config->cookie) &&
            (config->peer == NULL ||
             strlen(config->peer) <= TENON_NODE_NAME_MAX_BYTES);
 }
@@ -538,6 +546,8 @@ enum tenon_err tn_handshake_init(struct tn_handshake *hs,
                         "bytes, got others");
     }
     hs->config = *config;
+    memcpy(hs->cookie, config->cookie, strlen(config->cookie) + 1);
+    hs->config.cookie = NULL;
     hs->status = TN_STATUS_OK;
     hs->old_name = false;
     hs->peer_flags = 0;

@@ -45,7 +45,7 @@ enum tn_handshake_event {
 
 struct tn_handshake_config {
     const char *name;   /* borrowed, must outlive the handshake */
-    const char *cookie; /* borrowed, must outlive the handshake */
+    const char *cookie; /* copied; see tn_handshake_status for an acceptor */
     uint32_t creation;
     uint64_t flags;     /* what we advertise */
     uint64_t mandatory; /* what the peer must have, after expansion */
@@ -70,6 +70,7 @@ enum tn_handshake_state {
  * only reader below. */
 struct tn_handshake {
     struct tn_handshake_config config;
+    char cookie[TN_COOKIE_MAX_BYTES + 1];
     enum tn_handshake_state state;
     enum tn_status status; /* initiator: what the peer answered */
     bool old_name;         /* acceptor: the peer sent the old name message */
@@ -118,10 +119,14 @@ enum tn_handshake_event tn_handshake_feed(struct tn_handshake *hs,
 /* The owner's answer to HELLO. Puts the status, and the challenge unless the
  * peer is refused or asked, into the output. A refusing status returns FAILED
  * with err filled: write the output, then close.
+ *
+ * cookie  copied; that of the peer, 1 to TN_COOKIE_MAX_BYTES bytes.
+ *
  * Returns MORE or FAILED.
  * Threads: one. Blocks: no. */
 enum tn_handshake_event tn_handshake_status(struct tn_handshake *hs,
                                             enum tn_status status,
+                                            const char *cookie,
                                             tenon_error *err);
 
 /* The owner's answer to ALIVE: true goes on and makes the peer drop the old

@@ -169,7 +169,9 @@ static enum tn_handshake_event hello(tn_conn *conn, tenon_error *err)
     if (conn->state != TN_CONN_SHAKING_HANDS) {
         return TN_HANDSHAKE_MORE;
     }
-    return tn_handshake_status(conn->handshake, status, err);
+    return tn_handshake_status(
+        conn->handshake, status,
+        tn_cookies_of(&conn->dist->cookies, conn->name, config->cookie), err);
 }
 
 static enum tn_handshake_event alive(tn_conn *conn, tenon_error *err)
@@ -277,15 +279,21 @@ void tn_setup_begin(tn_conn *conn)
     const struct tn_dist_config *config = &conn->dist->config;
     struct tn_handshake_config handshake = {
         .name = config->name,
-        .cookie = config->cookie,
+        .cookie =
+            tn_cookies_of(&conn->dist->cookies, conn->name, config->cookie),
         .creation = config->creation,
         .flags = config->flags,
         .mandatory = TN_FLAGS_MANDATORY,
         .peer = conn->is_initiator ? conn->name : NULL,
         .wide = conn->tls != NULL,
     };
-    tenon_error err;
+    tenon_error err = { 0 };
 
+    if (conn->is_initiator && config->events->on_stream != NULL &&
+        !config->events->on_stream(config->user, conn, &err)) {
+        tn_conn_close(conn, &err);
+        return;
+    }
     conn->handshake = malloc(sizeof *conn->handshake);
     if (conn->handshake == NULL) {
         tn_conn_fail(conn, TENON_E_NOMEM, "handshake: out of memory");

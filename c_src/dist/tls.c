@@ -12,6 +12,7 @@
 #include <string.h>
 
 #include "base/error.h"
+#include "base/glob.h"
 #include "dist/sock.h"
 #include "dist/tls_context.h"
 
@@ -292,4 +293,64 @@ struct tn_tls_facts tn_tls_facts(const tn_tls *tls)
         .cipher = SSL_get_cipher_name(tls->ssl),
         .is_resumed = SSL_session_reused(tls->ssl),
     };
+}
+
+/* ---- the peer's names ---------------------------------------------------- */
+
+static bool text_fits(const ASN1_STRING *text, const char *pattern)
+{
+    unsigned char *utf8 = NULL;
+    int len = ASN1_STRING_to_UTF8(&utf8, text);
+    bool fits = len >= 0 &&
+                tn_glob_fits(pattern, (const char *)utf8, (size_t)len, true);
+
+    OPENSSL_free(utf8);
+    return fits;
+}
+
+static bool subject_fits(const X509 *cert, const char *pattern)
+{
+    const X509_NAME *subject = X509_get_subject_name(cert);
+    bool fits = false;
+    int at = -1;
+
+    while (!fits && (at = X509_NAME_get_index_by_NID(subject, NID_commonName,
+                                                     at)) >= 0) {
+        fits = text_fits(
+            X509_NAME_ENTRY_get_data(X509_NAME_get_entry(subject, at)),
+            pattern);
+    }
+    return fits;
+}
+
+static bool alternative_fits(const X509 *cert, const char *pattern)
+{
+    GENERAL_NAMES *names =
+        X509_get_ext_d2i(cert, NID_subject_alt_name, NULL, NULL);
+    bool fits = false;
+
+    for (int i = 0; !fits && i < sk_GENERAL_NAME_num(names); i++) {
+        int type;
+        const ASN1_STRING *text =
+            GENERAL_NAME_get0_value(sk_GENERAL_NAME_value(names, i), &type);
+
+        fits = (type == GEN_DNS || type == GEN_URI) && text_fits(text, pattern);
+    }
+    GENERAL_NAMES_free(names);
+    return fits;
+}
+
+bool tn_tls_certificate_fits(tn_tls *tls, const char *pattern)
+{
+    pthread_mutex_lock(&tls->lock);
+    /* Without a check its names are only what it says of itself. */
+    bool is_verified = (SSL_get_verify_mode(tls->ssl) & SSL_VERIFY_PEER) != 0 &&
+                       SSL_get_verify_result(tls->ssl) == X509_V_OK;
+    const X509 *cert = is_verified ? SSL_get0_peer_certificate(tls->ssl) : NULL;
+    bool fits = cert != NULL && (subject_fits(cert, pattern) ||
+                                 alternative_fits(cert, pattern));
+
+    ERR_clear_error();
+    pthread_mutex_unlock(&tls->lock);
+    return fits;
 }

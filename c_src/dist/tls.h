@@ -69,6 +69,11 @@ ssize_t tn_tls_write(tn_tls *tls, const void *bytes, size_t len);
  * given: the stream will not say that it is readable for them. */
 bool tn_tls_has_buffered(tn_tls *tls);
 
+/* After the handshake: whether the peer has a certificate that was verified,
+ * and bears a name that fits the pattern (base/glob.h): the common name of its
+ * subject, or a DNS name or URI among its alternative names. */
+bool tn_tls_certificate_fits(tn_tls *tls, const char *pattern);
+
 struct tn_tls_facts {
     const char *version; /* "TLSv1.3" */
     const char *cipher;

@@ -15,6 +15,8 @@
 #include "dist/handshake.h"
 #include "term/bytes.h"
 
+#define COOKIE "tenon"
+
 #define MUST(condition)                                                        \
     do {                                                                       \
         if (!(condition)) {                                                    \
@@ -61,7 +63,7 @@ static enum tn_handshake_event answer(struct tn_handshake *hs,
         return tn_handshake_status(
             hs,
             status > TN_STATUS_CLOSE ? TN_STATUS_OK : (enum tn_status)status,
-            err);
+            COOKIE, err);
     case TN_HANDSHAKE_ALIVE:
         return tn_handshake_alive(hs, (decisions & 2) != 0, err);
     case TN_HANDSHAKE_AUTHENTICATED:
@@ -99,7 +101,7 @@ static void begin(struct tn_handshake *hs, const uint8_t *data)
 {
     struct tn_handshake_config config = {
         .name = "cnode@localhost",
-        .cookie = "tenon",
+        .cookie = COOKIE,
         .creation = 7,
         .flags = TN_FLAGS_OURS,
         .mandatory = TN_FLAGS_MANDATORY,

@@ -66,7 +66,8 @@ static void a_file_that_cannot_be_read_is_told(void **state)
     (void)state;
     assert_int_equal(tn_file_read("/no/such", 9, &text, &len, &err),
                      TENON_E_SYSTEM);
-    assert_string_equal(err.text, "reading /no/such: No such file or directory");
+    assert_string_equal(err.text,
+                        "reading /no/such: No such file or directory");
     assert_int_equal(tn_file_read("/tmp", 9, &text, &len, &err),
                      TENON_E_SYSTEM);
 }

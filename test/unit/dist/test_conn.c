@@ -116,6 +116,84 @@ static void another_cookie_is_refused_and_named_at_both_ends(void **state)
     close_two();
 }
 
+static void an_initiator_may_give_up_before_it_says_anything(void **state)
+{
+    (void)state;
+    open_two(NULL);
+    a.refuse_streams = true;
+    end_connect(&a, &b);
+    RUN_UNTIL(&loop, a.downs == 1);
+    assert_int_equal(a.why.code, TENON_E_REFUSED);
+    assert_string_equal(a.why.text, "unwanted");
+    assert_int_equal(b.hellos, 0);
+    a.refuse_streams = false;
+    end_join(&a, &b);
+    close_two();
+}
+
+static void a_cookie_of_one_node_is_for_both_directions(void **state)
+{
+    (void)state;
+    end_open(&a, &loop, "a@127.0.0.1", NULL);
+    end_open(&b, &loop, "b@127.0.0.1",
+             &(struct tn_dist_config){ .cookie = "of b" });
+    assert_int_equal(tn_dist_set_cookie(a.dist, "b@127.0.0.1", "of b"),
+                     TENON_OK);
+    end_join(&a, &b);
+    tn_conn_close(a.up, &(tenon_error){ .code = TENON_E_CLOSED });
+    RUN_UNTIL(&loop, a.downs == 1 && b.downs == 1);
+    end_join(&b, &a);
+    close_two();
+}
+
+static void a_cookie_of_another_node_is_not_looked_at(void **state)
+{
+    (void)state;
+    end_open(&a, &loop, "a@127.0.0.1", NULL);
+    end_open(&b, &loop, "b@127.0.0.1", NULL);
+    assert_int_equal(tn_dist_set_cookie(a.dist, "c@127.0.0.1", "of c"),
+                     TENON_OK);
+    end_join(&a, &b);
+    close_two();
+}
+
+static void a_cookie_is_changed_and_taken_back(void **state)
+{
+    (void)state;
+    end_open(&a, &loop, "a@127.0.0.1", NULL);
+    end_open(&b, &loop, "b@127.0.0.1", NULL);
+    for (int i = 0; i < 2; i++) {
+        assert_int_equal(
+            tn_dist_set_cookie(a.dist, "b@127.0.0.1", i == 0 ? "one" : "two"),
+            TENON_OK);
+        unsigned downs = b.downs;
+
+        end_connect(&b, &a);
+        RUN_UNTIL(&loop, b.downs == downs + 1);
+        assert_int_equal(b.why.code, TENON_E_AUTH);
+    }
+    assert_int_equal(tn_dist_set_cookie(a.dist, "b@127.0.0.1", NULL), TENON_OK);
+    end_join(&b, &a);
+    close_two();
+}
+
+static void cookies_of_nodes_are_limited(void **state)
+{
+    char name[32];
+
+    (void)state;
+    end_open(&a, &loop, "a@127.0.0.1", NULL);
+    for (unsigned i = 0; i < TN_COOKIES_MAX; i++) {
+        snprintf(name, sizeof name, "n%u@h", i);
+        assert_int_equal(tn_dist_set_cookie(a.dist, name, "c"), TENON_OK);
+    }
+    assert_int_equal(tn_dist_set_cookie(a.dist, "more@h", "c"), TENON_E_LIMIT);
+    assert_int_equal(tn_dist_set_cookie(a.dist, name, "d"), TENON_OK);
+    assert_int_equal(tn_dist_set_cookie(a.dist, name, NULL), TENON_OK);
+    assert_int_equal(tn_dist_set_cookie(a.dist, "more@h", "c"), TENON_OK);
+    end_close(&a);
+}
+
 static void missing_flags_are_refused_and_named(void **state)
 {
     uint64_t all = TN_FLAGS_OURS & ~TN_FLAG(MANDATORY_25_DIGEST);
@@ -907,6 +985,11 @@ int main(void)
     const struct CMUnitTest tests[] = {
         LOOP_TEST(both_ends_learn_who_the_other_is),
         LOOP_TEST(another_cookie_is_refused_and_named_at_both_ends),
+        LOOP_TEST(an_initiator_may_give_up_before_it_says_anything),
+        LOOP_TEST(a_cookie_of_one_node_is_for_both_directions),
+        LOOP_TEST(a_cookie_of_another_node_is_not_looked_at),
+        LOOP_TEST(a_cookie_is_changed_and_taken_back),
+        LOOP_TEST(cookies_of_nodes_are_limited),
         LOOP_TEST(missing_flags_are_refused_and_named),
         LOOP_TEST(each_refusing_status_ends_the_attempt),
         LOOP_TEST(simultaneous_connects_leave_one_connection),

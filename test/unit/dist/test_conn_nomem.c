@@ -86,8 +86,13 @@ static void on_closed(void *user)
 }
 
 static const struct tn_conn_events events = {
-    on_hello,  on_alive, on_authenticated, on_up,
-    on_signal, NULL,     on_down,          on_closed,
+    .on_hello = on_hello,
+    .on_alive = on_alive,
+    .on_authenticated = on_authenticated,
+    .on_up = on_up,
+    .on_signal = on_signal,
+    .on_down = on_down,
+    .on_closed = on_closed,
 };
 
 static bool open_half(struct half *half, const char *name)

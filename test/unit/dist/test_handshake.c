@@ -262,7 +262,7 @@ static enum tn_handshake_event answer(struct tn_handshake *hs,
 {
     switch (event) {
     case TN_HANDSHAKE_HELLO:
-        return tn_handshake_status(hs, side->status, err);
+        return tn_handshake_status(hs, side->status, COOKIE, err);
     case TN_HANDSHAKE_ALIVE:
         return tn_handshake_alive(hs, side->replace, err);
     case TN_HANDSHAKE_AUTHENTICATED:
@@ -741,7 +741,7 @@ static enum tn_handshake_event pass_byte(struct tn_handshake *from,
         tn_handshake_feed(to, &byte, 1, &used, NULL);
 
     if (event == TN_HANDSHAKE_HELLO) {
-        event = tn_handshake_status(to, TN_STATUS_OK, NULL);
+        event = tn_handshake_status(to, TN_STATUS_OK, COOKIE, NULL);
     } else if (event == TN_HANDSHAKE_AUTHENTICATED) {
         event = tn_handshake_ack(to, NULL);
     }

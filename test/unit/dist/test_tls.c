@@ -180,6 +180,61 @@ static long shake(tn_tls *sides[2],
     return carried;
 }
 
+static void a_name_of_a_verified_certificate_fits_a_pattern(void **state)
+{
+    struct tn_tls_options lenient = options_with("good.pem");
+    struct pipe pipe;
+    int result[2] = { 0 };
+    tenon_error err[2] = { 0 };
+
+    (void)state;
+    set(&lenient, "client_verify", "verify_none");
+    tn_tls *sides[2] = { side_of(context_of(&lenient), PEER, &pipe.net[0]),
+                         side_of(context_with("several.pem"), NULL,
+                                 &pipe.net[1]) };
+
+    shake(sides, &pipe, PIPE_BYTES, 1000000, result, err);
+    assert_int_equal(result[1], 1);
+    /* The client's, whose subject is "good". */
+    assert_true(tn_tls_certificate_fits(sides[1], "good"));
+    assert_true(tn_tls_certificate_fits(sides[1], "LOCAL*"));
+    assert_false(tn_tls_certificate_fits(sides[1], "goo"));
+    assert_false(tn_tls_certificate_fits(sides[1], "several"));
+    assert_false(tn_tls_certificate_fits(sides[1], "127.0.0.1"));
+    /* The server's, which the client has not verified. */
+    assert_false(tn_tls_certificate_fits(sides[0], "*"));
+    for (int i = 0; i < 2; i++) {
+        tn_tls_free(sides[i]);
+        BIO_free(pipe.net[i]);
+    }
+}
+
+static void each_kind_of_name_of_a_certificate_counts(void **state)
+{
+    struct pipe pipe;
+    int result[2] = { 0 };
+    tenon_error err[2] = { 0 };
+    tn_tls *sides[2] = {
+        side_of(context_with("several.pem"), PEER, &pipe.net[0]),
+        side_of(context_with("several.pem"), NULL, &pipe.net[1])
+    };
+
+    (void)state;
+    shake(sides, &pipe, PIPE_BYTES, 1000000, result, err);
+    for (int i = 0; i < 2; i++) {
+        assert_int_equal(result[i], 1);
+        assert_true(tn_tls_certificate_fits(sides[i], "several"));
+        assert_true(tn_tls_certificate_fits(sides[i], "shop.example.org"));
+        assert_true(tn_tls_certificate_fits(sides[i], "*.example.org"));
+        assert_true(tn_tls_certificate_fits(sides[i], "localhost"));
+        assert_true(tn_tls_certificate_fits(sides[i], "spiffe://example/shop"));
+        assert_false(tn_tls_certificate_fits(sides[i], "shop@example.org"));
+        assert_false(tn_tls_certificate_fits(sides[i], "example.org"));
+        tn_tls_free(sides[i]);
+        BIO_free(pipe.net[i]);
+    }
+}
+
 struct outcome {
     int result[2]; /* client's, server's */
     tenon_error err[2];
@@ -669,6 +724,8 @@ int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(bytes_cross_however_they_are_cut),
+        cmocka_unit_test(a_name_of_a_verified_certificate_fits_a_pattern),
+        cmocka_unit_test(each_kind_of_name_of_a_certificate_counts),
         cmocka_unit_test(a_close_anywhere_in_the_handshake_ends_both),
         cmocka_unit_test(
             a_certificate_that_is_not_good_is_refused_with_the_reason),

@@ -44,7 +44,8 @@ static enum said judge(const tn_rules *rules,
 {
     const struct tn_rules_peer peer = { .node = node,
                                         .has_certificate = bears,
-                                        .user = (void *)(uintptr_t)certificate };
+                                        .user =
+                                            (void *)(uintptr_t)certificate };
 
     if (!tn_rules_judge(rules, &peer, rule)) {
         return REFUSED;
@@ -197,7 +198,8 @@ static void services_are_told_by_name_or_with_their_router(void **state)
 static void names_are_told_as_they_are(void **state)
 {
     const tn_rule *rule;
-    tn_rules *rules = rights_of("[{names, [echo, 'Elixir.Demo.Tasks']}]", &rule);
+    tn_rules *rules =
+        rights_of("[{names, [echo, 'Elixir.Demo.Tasks']}]", &rule);
 
     (void)state;
     assert_true(has_name(rule, "echo"));

@@ -137,9 +137,25 @@ static void on_closed(void *user)
     end->closed++;
 }
 
+static bool on_stream(void *user, tn_conn *conn, tenon_error *why)
+{
+    struct end *end = user;
+
+    (void)conn;
+    *why = (tenon_error){ .code = TENON_E_REFUSED, .text = "unwanted" };
+    return !end->refuse_streams;
+}
+
 static const struct tn_conn_events events = {
-    on_hello,  on_alive,     on_authenticated, on_up,
-    on_signal, on_batch_end, on_down,          on_closed,
+    .on_stream = on_stream,
+    .on_hello = on_hello,
+    .on_alive = on_alive,
+    .on_authenticated = on_authenticated,
+    .on_up = on_up,
+    .on_signal = on_signal,
+    .on_batch_end = on_batch_end,
+    .on_down = on_down,
+    .on_closed = on_closed,
 };
 
 /* Written by the loop thread only. */

@@ -21,11 +21,12 @@ struct end {
     uint16_t port;
     char name[64];
 
-    tn_conn *up;        /* kept; the newest connection that is up */
-    enum tn_status say; /* what on_hello answers */
-    bool resolve_names; /* on_hello decides by names, as BEAM nodes do */
-    bool replace;       /* what on_alive answers */
-    tn_conn *own;       /* kept; the attempt under way */
+    tn_conn *up;         /* kept; the newest connection that is up */
+    enum tn_status say;  /* what on_hello answers */
+    bool resolve_names;  /* on_hello decides by names, as BEAM nodes do */
+    bool replace;        /* what on_alive answers */
+    bool refuse_streams; /* what on_stream answers */
+    tn_conn *own;        /* kept; the attempt under way */
 
     unsigned hellos, ups, downs, alives, authenticated, batches, closed;
     uint64_t signals;
