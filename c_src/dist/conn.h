@@ -16,6 +16,7 @@
 #include "dist/signal.h"
 #include "dist/tls.h"
 
+struct tn_cookies;
 struct tn_log;
 
 typedef struct tn_dist tn_dist;   /* what all connections of a node share */
@@ -122,13 +123,17 @@ void tn_dist_set_tls(tn_dist *dist, tn_tls_context *tls);
  * peer      copied; full node name.
  * cookie    copied; 1 to TN_COOKIE_MAX_BYTES bytes. NULL: that of all nodes
  *           again.
- * Errors: LIMIT (TN_COOKIES_MAX), NOMEM; then that node has the cookie that it
+ * Errors: LIMIT (TENON_COOKIES_MAX), NOMEM; then that node has the cookie that it
  * had.
  * Threads: loop. Blocks: no.
  * Source: erlang:set_cookie/2. */
-#define TN_COOKIES_MAX 4096u
 TENON_CHECK enum tenon_err
 tn_dist_set_cookie(tn_dist *dist, const char *peer, const char *cookie);
+/* Puts other cookies in the place of those that came here before; they count
+ * where none was set by the function above.
+ *
+ * cookies  taken, and filled with those of before. Threads: loop. */
+void tn_dist_swap_cookies(tn_dist *dist, struct tn_cookies *cookies);
 
 /* Accepts connections at config's listen_at.
  *

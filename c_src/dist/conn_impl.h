@@ -41,7 +41,8 @@ struct tn_dist {
     struct tn_dist_config config; /* with the defaults filled in */
     struct tn_name name;
     char cookie[TN_COOKIE_MAX_BYTES + 1]; /* of all nodes but these: */
-    struct tn_cookies cookies;
+    struct tn_cookies cookies;            /* set one by one */
+    struct tn_cookies more_cookies;       /* set together */
     struct tn_block_pool *pool;
     atomic_uint *resolvers; /* threads that resolve, and this dist: the last
                                of them frees it */
@@ -245,6 +246,9 @@ enum tenon_err tn_out_first(tn_conn *conn, const uint8_t *bytes, size_t len);
 void tn_out_close(tn_conn *conn);
 
 /* ---- dist.c --------------------------------------------------------------- */
+
+/* That node's cookie. */
+const char *tn_dist_cookie_of(const tn_dist *dist, const char *peer);
 
 /* Called with conn->lock held: the loop is to look at this connection. */
 void tn_dist_want(tn_conn *conn);

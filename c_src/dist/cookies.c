@@ -6,6 +6,8 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include <tenon/node.h>
+
 #include "base/hash.h"
 #include "dist/conn.h"
 
@@ -36,7 +38,7 @@ add(struct tn_cookies *cookies, const char *peer, struct tn_cookie **added)
 {
     size_t len = strlen(peer);
 
-    if (HASH_COUNT(cookies->table) >= TN_COOKIES_MAX) {
+    if (HASH_COUNT(cookies->table) >= TENON_COOKIES_MAX) {
         return TENON_E_LIMIT;
     }
     struct tn_cookie *entry = calloc(1, sizeof *entry + len + 1);

@@ -144,6 +144,7 @@ static void release_shared(tn_dist *dist)
 {
     tn_tls_context_unref(dist->tls);
     tn_cookies_fini(&dist->cookies);
+    tn_cookies_fini(&dist->more_cookies);
     tn_block_pool_free(dist->pool);
     if (dist->resolvers != NULL) {
         tn_resolvers_leave(dist->resolvers);
@@ -256,4 +257,19 @@ enum tenon_err
 tn_dist_set_cookie(tn_dist *dist, const char *peer, const char *cookie)
 {
     return tn_cookies_set(&dist->cookies, peer, cookie);
+}
+
+void tn_dist_swap_cookies(tn_dist *dist, struct tn_cookies *cookies)
+{
+    struct tn_cookies before = dist->more_cookies;
+
+    dist->more_cookies = *cookies;
+    *cookies = before;
+}
+
+const char *tn_dist_cookie_of(const tn_dist *dist, const char *peer)
+{
+    return tn_cookies_of(
+        &dist->cookies, peer,
+        tn_cookies_of(&dist->more_cookies, peer, dist->cookie));
 }

@@ -204,11 +204,10 @@ static bool is_cookie_char(char c)
     return c >= ' ' && c <= '~';
 }
 
-/* Takes printable characters; what may follow is an end of line. */
-static enum tenon_err take_cookie(const char *source,
-                                  const char *text,
-                                  char cookie[TN_COOKIE_MAX_BYTES + 1],
-                                  tenon_error *err)
+enum tenon_err tn_cookie_check(const char *source,
+                               const char *text,
+                               char cookie[TN_COOKIE_MAX_BYTES + 1],
+                               tenon_error *err)
 {
     size_t len = 0;
 
@@ -281,7 +280,7 @@ static enum tenon_err read_opened(int fd,
         return tn_error(err, TENON_E_COOKIE,
                         "cookie file %s: expected text, got a NUL byte", path);
     }
-    return take_cookie(path, text, cookie, err);
+    return tn_cookie_check(path, text, cookie, err);
 }
 
 /* NOT_FOUND when there is no such file. */
@@ -302,6 +301,18 @@ static enum tenon_err read_file(const char *path,
 
     close(fd);
     return rc;
+}
+
+enum tenon_err tn_cookie_read(const char *path,
+                              char cookie[TN_COOKIE_MAX_BYTES + 1],
+                              tenon_error *err)
+{
+    enum tenon_err rc = read_file(path, cookie, err);
+
+    return rc == TENON_E_NOT_FOUND
+               ? tn_error(err, TENON_E_COOKIE, "cookie file %s: not there",
+                          path)
+               : rc;
 }
 
 static enum tenon_err make_cookie(char cookie[TN_COOKIE_MAX_BYTES + 1],
@@ -404,10 +415,10 @@ enum tenon_err tn_cookie_find(const char *given,
     const char *release = getenv("RELEASE_COOKIE");
 
     if (given != NULL) {
-        return take_cookie("the argument", given, cookie, err);
+        return tn_cookie_check("the argument", given, cookie, err);
     }
     if (release != NULL && *release != '\0') {
-        return take_cookie("RELEASE_COOKIE", release, cookie, err);
+        return tn_cookie_check("RELEASE_COOKIE", release, cookie, err);
     }
     return find_file(cookie, err);
 }

@@ -58,4 +58,19 @@ TENON_CHECK enum tenon_err tn_cookie_find(const char *given,
                                           char cookie[TN_COOKIE_MAX_BYTES + 1],
                                           tenon_error *err);
 
+/* Takes a cookie's text: 1 to TN_COOKIE_MAX_BYTES printable characters of
+ * ASCII, and perhaps ends of line.
+ *
+ * source  where it is from, for err.
+ * Errors: COOKIE. */
+TENON_CHECK enum tenon_err tn_cookie_check(const char *source,
+                                           const char *text,
+                                           char cookie[TN_COOKIE_MAX_BYTES + 1],
+                                           tenon_error *err);
+/* The same from a file, with the rights that ~/.erlang.cookie must have.
+ * Errors: COOKIE. Blocks: on the file. */
+TENON_CHECK enum tenon_err tn_cookie_read(const char *path,
+                                          char cookie[TN_COOKIE_MAX_BYTES + 1],
+                                          tenon_error *err);
+
 #endif

@@ -169,9 +169,8 @@ static enum tn_handshake_event hello(tn_conn *conn, tenon_error *err)
     if (conn->state != TN_CONN_SHAKING_HANDS) {
         return TN_HANDSHAKE_MORE;
     }
-    return tn_handshake_status(
-        conn->handshake, status,
-        tn_cookies_of(&conn->dist->cookies, conn->name, config->cookie), err);
+    return tn_handshake_status(conn->handshake, status,
+                               tn_dist_cookie_of(conn->dist, conn->name), err);
 }
 
 static enum tn_handshake_event alive(tn_conn *conn, tenon_error *err)
@@ -279,8 +278,7 @@ void tn_setup_begin(tn_conn *conn)
     const struct tn_dist_config *config = &conn->dist->config;
     struct tn_handshake_config handshake = {
         .name = config->name,
-        .cookie =
-            tn_cookies_of(&conn->dist->cookies, conn->name, config->cookie),
+        .cookie = tn_dist_cookie_of(conn->dist, conn->name),
         .creation = config->creation,
         .flags = config->flags,
         .mandatory = TN_FLAGS_MANDATORY,

@@ -9,6 +9,7 @@
 #include "base/condition.h"
 #include "base/error.h"
 #include "node/node.h"
+#include "node/rules_load.h"
 
 /* Between looks at output that is not written yet, at the stop. */
 #define DRAIN_LOOK_MS 2u
@@ -357,8 +358,12 @@ static void signal_came(uv_signal_t *handle, int number)
 
 static void reload_asked(uv_signal_t *handle, int number)
 {
+    tenon_node *node = handle->data;
     (void)number;
-    tn_transport_reload_later(handle->data);
+    if (node->transport.is_tls) {
+        tn_transport_reload_later(node);
+    }
+    tn_rules_reload_later(node);
 }
 
 static void watch_signals(tenon_node *node, void *user)
@@ -366,7 +371,7 @@ static void watch_signals(tenon_node *node, void *user)
     (void)user;
     uv_signal_start(&node->sigint, signal_came, SIGINT);
     uv_signal_start(&node->sigterm, signal_came, SIGTERM);
-    if (node->transport.is_tls) {
+    if (node->transport.is_tls || node->rules_file != NULL) {
         uv_signal_start(&node->sighup, reload_asked, SIGHUP);
     }
 }

@@ -47,7 +47,7 @@ static struct tn_message *message_room(struct tn_processes *all, size_t len)
 }
 
 static struct tn_message *
-message_new(struct tn_processes *all, tenon_term term, tn_conn *conn)
+message_room_for(struct tn_processes *all, tenon_term term, tn_conn *conn)
 {
     if (conn != NULL && term.len >= HOLD_BYTES) {
         struct tn_message *held = message_room(all, 0);
@@ -65,8 +65,21 @@ message_new(struct tn_processes *all, tenon_term term, tn_conn *conn)
     return message;
 }
 
+static struct tn_message *message_new(struct tn_processes *all,
+                                      tenon_term term,
+                                      tn_conn *conn,
+                                      tn_access *origin)
+{
+    struct tn_message *message = message_room_for(all, term, conn);
+    if (message != NULL) {
+        message->origin = tn_access_ref(origin);
+    }
+    return message;
+}
+
 static void message_free(struct tn_processes *all, struct tn_message *message)
 {
+    tn_access_unref(message->origin);
     tn_block_release(message->block);
     message->block = NULL;
     if (message->cap == SMALL_BYTES && all->spare_count < SPARE_MAX) {
@@ -191,11 +204,20 @@ static bool is_full(const tenon_process *process, size_t len)
            len > all->bytes_max - process->mailbox_bytes;
 }
 
-enum tenon_err tn_process_deliver_locked(tenon_process *process,
-                                         tenon_term message,
-                                         tn_conn *conn,
-                                         bool forced,
-                                         bool *wake)
+/* Loop thread. */
+static tn_access *origin_of(const tn_conn *conn)
+{
+    const struct tn_peer *peer = conn == NULL ? NULL : tn_conn_user(conn);
+    return peer == NULL ? NULL : peer->access;
+}
+
+/* As tn_process_deliver_locked. */
+static enum tenon_err deliver_locked(tenon_process *process,
+                                     tenon_term message,
+                                     tn_conn *conn,
+                                     tn_access *origin,
+                                     bool forced,
+                                     bool *wake)
 {
     tenon_node *node = process->node;
     if (process->exited) {
@@ -206,7 +228,7 @@ enum tenon_err tn_process_deliver_locked(tenon_process *process,
         process->shed++;
         return TENON_E_LIMIT;
     }
-    struct tn_message *waiting = message_new(&node->processes, message, conn);
+    struct tn_message *waiting = message_new(&node->processes, message, conn, origin);
     if (waiting == NULL) {
         node->counts.messages_shed++;
         process->shed++;
@@ -217,6 +239,16 @@ enum tenon_err tn_process_deliver_locked(tenon_process *process,
     process->mailbox_bytes += message.len;
     tn_process_schedule_locked(process, wake);
     return TENON_OK;
+}
+
+enum tenon_err tn_process_deliver_locked(tenon_process *process,
+                                         tenon_term message,
+                                         tn_conn *conn,
+                                         bool forced,
+                                         bool *wake)
+{
+    return deliver_locked(process, message, conn, origin_of(conn), forced,
+                          wake);
 }
 
 /* The lock is released for the log function and taken again. */
@@ -289,9 +321,11 @@ static void run_messages_locked(tenon_process *process, bool *wake)
             report_shed_locked(process);
         }
         count_handled_locked(process);
+        process->origin = message->origin;
         tn_unlock(node);
         process->class->on_message(process, process->state, message->term);
         tn_lock(node);
+        process->origin = NULL;
         message_free(&node->processes, message);
         end_if_asked_locked(process, wake);
     }
@@ -345,17 +379,22 @@ void tn_processes_run_inline(tenon_node *node)
 
 /* With the lock, which is released meanwhile: an idle inline process handles a
  * message on the loop thread without it having been queued. */
-static void
-run_here_locked(tenon_process *process, tenon_term message, bool *wake)
+static void run_here_locked(tenon_process *process,
+                            tenon_term message,
+                            tn_access *origin,
+                            bool *wake)
 {
     process->run = TN_RUN_NOW;
     process->runner = pthread_self();
     atomic_fetch_add(&process->refs, 1);
     process->node->inline_depth++;
     count_handled_locked(process);
+    process->origin = tn_access_ref(origin);
     tn_unlock(process->node);
     process->class->on_message(process, process->state, message);
     tn_lock(process->node);
+    tn_access_unref(process->origin);
+    process->origin = NULL;
     process->node->inline_depth--;
     end_if_asked_locked(process, wake);
     stop_running_locked(process, wake);
@@ -382,7 +421,7 @@ void tn_process_deliver_from(tenon_node *node,
         node->counts.messages_to_nobody++;
     } else if (can_run_here(process)) {
         ran = process;
-        run_here_locked(process, message, &wake);
+        run_here_locked(process, message, origin_of(conn), &wake);
     } else {
         (void)tn_process_deliver_locked(process, message, conn, false, &wake);
     }
@@ -390,8 +429,10 @@ void tn_process_deliver_from(tenon_node *node,
     tenon_process_release(ran);
 }
 
-enum tenon_err
-tn_process_give_from(tenon_process *process, tn_conn *conn, tenon_term message)
+static enum tenon_err give(tenon_process *process,
+                           tenon_term message,
+                           tn_conn *conn,
+                           tn_access *origin)
 {
     tenon_node *node = process->node;
     bool wake = false;
@@ -400,18 +441,31 @@ tn_process_give_from(tenon_process *process, tn_conn *conn, tenon_term message)
     tn_lock(node);
     if (tn_on_loop(node) && can_run_here(process)) {
         ran = process;
-        run_here_locked(process, message, &wake);
+        run_here_locked(process, message, origin, &wake);
     } else {
-        rc = tn_process_deliver_locked(process, message, conn, false, &wake);
+        rc = deliver_locked(process, message, conn, origin, false, &wake);
     }
     tn_leave(node, wake);
     tenon_process_release(ran);
     return rc;
 }
 
+enum tenon_err
+tn_process_give_from(tenon_process *process, tn_conn *conn, tenon_term message)
+{
+    return give(process, message, conn, origin_of(conn));
+}
+
 enum tenon_err tn_process_give(tenon_process *process, tenon_term message)
 {
-    return tn_process_give_from(process, NULL, message);
+    return give(process, message, NULL, NULL);
+}
+
+enum tenon_err tn_process_give_for(tenon_process *process,
+                                   tn_access *origin,
+                                   tenon_term message)
+{
+    return give(process, message, NULL, origin);
 }
 
 enum tenon_err tn_process_go_on_worker(tenon_process *self)

@@ -12,6 +12,7 @@
 #include "dist/flags.h"
 #include "node/atoms.h"
 #include "node/loop.h"
+#include "node/rules_load.h"
 
 /* How long a stop waits for output. */
 #define STOP_DRAIN_MS 800u
@@ -238,6 +239,9 @@ static enum tenon_err start_parts(tenon_node *node,
     }
     rc = start_dist(node, config);
     if (rc == TENON_OK) {
+        rc = tn_rules_load(node, config);
+    }
+    if (rc == TENON_OK) {
         rc = start_client(node, config->err);
     }
     if (rc != TENON_OK) {
@@ -278,6 +282,7 @@ tenon_node *tn_node_start(const tenon_node_config *config)
     }
     return node;
 failed:
+    tn_rules_load_fini(node);
     tn_transport_fini(&node->transport);
     free(node);
     return NULL;
@@ -338,6 +343,7 @@ static void free_node(tenon_node *node)
     tn_processes_fini(&node->processes);
     tn_functions_fini(&node->functions);
     tn_timers_fini(&node->timers);
+    tn_rules_load_fini(node);
     tn_transport_fini(&node->transport);
     fini_locks(node);
     free(node);

@@ -16,12 +16,14 @@
 #include "dist/conn.h"
 #include "dist/epmd.h"
 #include "dist/identity.h"
+#include "node/access.h"
 #include "node/alias.h"
 #include "node/function.h"
 #include "node/link.h"
 #include "node/peer.h"
 #include "node/process.h"
 #include "node/request.h"
+#include "node/rules.h"
 #include "node/timer.h"
 #include "node/transport.h"
 #include "node/worker.h"
@@ -57,6 +59,7 @@ struct tenon_node {
     uint16_t port_max;
     bool no_epmd;
     struct tn_transport transport;
+    char *rules_file; /* NULL: none */
     bool hidden;
     bool no_global;
     bool no_connect_all;
@@ -105,6 +108,7 @@ struct tenon_node {
     struct tn_workers workers; /* has a lock of its own */
 
     /* loop thread only */
+    tn_rules *rules; /* NULL: everybody may do everything */
     uv_loop_t loop;
     uv_async_t wake;
     uv_timer_t timer;

@@ -96,6 +96,7 @@ static void free_peer(struct tn_peer *peer)
     tn_buf_fini(&peer->pending);
     tn_conn_unref(peer->conn);
     tn_conn_unref(peer->next);
+    tn_access_unref(peer->access);
     free(peer);
 }
 
@@ -398,10 +399,33 @@ hello_to_unconnected(tenon_node *node, const char *name, tn_conn *conn)
     return status;
 }
 
+/* Whether the rules let the peer connect; what it may use is looked at when it
+ * is up. */
+static bool may_connect(tenon_node *node, tn_conn *conn)
+{
+    tn_access *access = NULL;
+    enum tenon_err rc = tn_access_judge(node, conn, &access);
+    tn_access_unref(access);
+    return rc == TENON_OK;
+}
+
+static bool on_stream(void *user, tn_conn *conn, tenon_error *why)
+{
+    tenon_node *node = user;
+    if (!may_connect(node, conn)) {
+        tn_error(why, TENON_E_REFUSED,
+                 "could not connect to node \"%s\": the rules of this node do "
+                 "not allow it",
+                 tn_conn_name(conn));
+        return false;
+    }
+    return true;
+}
+
 static enum tn_status on_hello(void *user, tn_conn *conn, const char *name)
 {
     tenon_node *node = user;
-    if (strcmp(name, node->name.full) == 0) {
+    if (strcmp(name, node->name.full) == 0 || !may_connect(node, conn)) {
         return TN_STATUS_NOT_ALLOWED;
     }
     tn_lock(node);
@@ -442,11 +466,33 @@ static void on_authenticated(void *user, tn_conn *conn)
     }
 }
 
+/* Gives the peer what the rules of now say. False: they do not allow its
+ * connection, which is closed. */
+static bool judge(tenon_node *node, struct tn_peer *peer, tn_conn *conn)
+{
+    tn_access *access = NULL;
+    enum tenon_err rc = tn_access_judge(node, conn, &access);
+    if (rc != TENON_OK) {
+        tenon_error why = { 0 };
+        tn_error(&why, rc, "node \"%s\": %s", peer->name,
+                 rc == TENON_E_REFUSED ? "the rules of this node do not allow it"
+                                       : tenon_err_text(rc));
+        tn_conn_close(conn, &why);
+        return false;
+    }
+    tn_lock(node);
+    tn_access *before = peer->access;
+    peer->access = access;
+    tn_unlock(node);
+    tn_access_unref(before);
+    return true;
+}
+
 static void on_up(void *user, tn_conn *conn)
 {
     tenon_node *node = user;
     struct tn_peer *peer = tn_conn_user(conn);
-    if (peer == NULL) {
+    if (peer == NULL || !judge(node, peer, conn)) {
         return;
     }
     uint64_t flags = tn_conn_flags(conn);
@@ -541,6 +587,7 @@ static void on_closed(void *user)
 }
 
 const struct tn_conn_events tn_peer_events = {
+    .on_stream = on_stream,
     .on_hello = on_hello,
     .on_alive = on_alive,
     .on_authenticated = on_authenticated,
@@ -828,6 +875,23 @@ static struct tn_peer **peers_up(tenon_node *node, size_t *count)
     }
     tn_unlock(node);
     return up;
+}
+
+enum tenon_err tn_peers_judge_again(tenon_node *node,
+                                    void (*change)(tenon_node *, void *),
+                                    void *user)
+{
+    size_t count;
+    struct tn_peer **up = peers_up(node, &count);
+    if (up == NULL) {
+        return TENON_E_NOMEM;
+    }
+    change(node, user);
+    for (size_t i = 0; i < count; i++) {
+        (void)judge(node, up[i], up[i]->conn);
+    }
+    free(up);
+    return TENON_OK;
 }
 
 /* The watches belong to the loop thread. */

@@ -36,6 +36,7 @@ static tenon_process *allocate(tenon_node *node,
     process->run_inline = spec->run_inline;
     process->unseen = spec->unseen;
     process->immortal = spec->immortal;
+    process->is_open = spec->is_open;
     process->trap_exit = spec->trap_exit;
     process->job.fn = tn_process_run_job;
     STAILQ_INIT(&process->mailbox);

@@ -15,6 +15,7 @@
 
 #include "base/hash.h"
 #include "dist/conn.h"
+#include "node/access.h"
 #include "node/worker.h"
 
 /* What a process does. All are called with `self` kept, on a worker or, for
@@ -45,12 +46,16 @@ struct tn_process_spec {
     /* Messages by its name reach it, but to everything else the name is
      * unknown: whereis finds nothing, monitors of the name answer noproc. */
     bool unseen;
+    /* Serves every node of the cluster: its name is free to all peers that may
+     * connect (node/access.h). */
+    bool is_open;
 };
 
 /* A message that waits. */
 struct tn_message {
     STAILQ_ENTRY(tn_message) next;
     tenon_term term;
+    tn_access *origin; /* kept; what the peer that sent it may use */
     tn_block *block; /* held memory that term lies in; NULL: in bytes */
     size_t cap;      /* room in bytes */
     uint8_t bytes[];
@@ -80,6 +85,7 @@ struct tenon_process {
     uint32_t id;
     uint32_t serial;
     bool unseen;
+    bool is_open;
     tenon_term pid; /* lies in pid_bytes */
 
     bool run_inline; /* changed by its own callbacks only */
@@ -90,6 +96,9 @@ struct tenon_process {
     bool on_exit_done; /* the last callback has been taken */
     enum tn_process_run run;
     pthread_t runner; /* while TN_RUN_NOW */
+    /* While a message is handled: what the peer that sent it may use. The
+     * handler's own thread alone reads it, without the lock. */
+    tn_access *origin;
     struct tn_job job;
     STAILQ_ENTRY(tenon_process) inline_next;
 
@@ -195,12 +204,26 @@ void tn_process_deliver_from(tenon_node *node,
                              tenon_term target,
                              tenon_term message);
 
+/* For a handler: what the peer may use whose message it handles, kept until it
+ * returns; NULL: everything. A handler that does for a peer what rules are
+ * about asks node/access.h. Threads: the handler's. */
+static inline tn_access *tn_process_origin(const tenon_process *self)
+{
+    return self->origin;
+}
+
 /* Delivers a message to a process, from any thread, without the lock. On the
  * loop thread an idle process that runs inline handles it right here. */
 enum tenon_err tn_process_give(tenon_process *process, tenon_term message);
 /* The same inside on_signal with what arrived on `conn`. */
 enum tenon_err
 tn_process_give_from(tenon_process *process, tn_conn *conn, tenon_term message);
+
+/* The same with what a handler passes on of the message that it handles, for
+ * the peer that sent that. */
+enum tenon_err tn_process_give_for(tenon_process *process,
+                                   tn_access *origin,
+                                   tenon_term message);
 
 /* Ends a process: from now on nobody finds it; its links and monitors are told
  * `reason` at once; its on_exit is called when no handler of it runs. The null

@@ -389,9 +389,9 @@ read_entry(struct reading *r, tn_rule *rule, enum kind kind, tenon_term entry)
     if (!forms[kind].make_key(entry, &key)) {
         return refuse(r, forms[kind].expected, entry);
     }
-    if (r->rules->entry_count == TN_RULES_ENTRIES_MAX) {
+    if (r->rules->entry_count == TENON_RULES_ENTRIES_MAX) {
         return too_many(r, "functions, services and names",
-                        TN_RULES_ENTRIES_MAX);
+                        TENON_RULES_ENTRIES_MAX);
     }
     r->rules->entry_count++;
     return enter(r, rule, &key);
@@ -518,8 +518,8 @@ read_all_of_who(struct reading *r, tn_rule *rule, tenon_term who)
 static enum tenon_err
 read_rule(struct reading *r, tenon_term who, tenon_term rights)
 {
-    if (r->rules->rule_count == TN_RULES_MAX) {
-        return too_many(r, "rules of peers", TN_RULES_MAX);
+    if (r->rules->rule_count == TENON_RULES_MAX) {
+        return too_many(r, "rules of peers", TENON_RULES_MAX);
     }
     tn_rule *rule = calloc(1, sizeof *rule);
 
@@ -548,8 +548,8 @@ read_cookie(struct reading *r, tenon_term node, tenon_term source)
         len == 0) {
         return refuse(r, "{file, \"path\"} or {env, \"VARIABLE\"}", source);
     }
-    if (r->rules->cookie_count == TN_RULES_COOKIES_MAX) {
-        return too_many(r, "cookies", TN_RULES_COOKIES_MAX);
+    if (r->rules->cookie_count == TENON_RULES_COOKIES_MAX) {
+        return too_many(r, "cookies", TENON_RULES_COOKIES_MAX);
     }
     struct cookie *cookie = calloc(1, sizeof *cookie);
 

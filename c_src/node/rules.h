@@ -8,14 +8,9 @@
 #include <stddef.h>
 
 #include <tenon/error.h>
-#include <tenon/term.h>
+#include <tenon/node.h>
 
-/* Largest file; rules of peers in it; functions, services and names that all
- * of them list together; cookies; longest pattern. */
-#define TN_RULES_MAX_BYTES (1024u * 1024u)
-#define TN_RULES_MAX 1024u
-#define TN_RULES_ENTRIES_MAX 65536u
-#define TN_RULES_COOKIES_MAX 1024u
+/* Longest name of a certificate. */
 #define TN_RULES_PATTERN_MAX_BYTES 1024u
 
 /* Immutable; counted references. */

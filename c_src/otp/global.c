@@ -370,6 +370,7 @@ static enum tenon_err start_process(struct server *server, tenon_error *err)
                                            .state = server,
                                            .name = NAME,
                                            .own_name = true,
+                                           .is_open = true,
                                            .run_inline = true,
                                            .trap_exit = true,
                                            .immortal = true,

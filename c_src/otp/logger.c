@@ -106,6 +106,7 @@ enum tenon_err tn_logger_start(tenon_node *node, tenon_error *err)
                          &(struct tn_process_spec){ .class = &logger,
                                                     .name = "logger_proxy",
                                                     .own_name = true,
+                                                    .is_open = true,
                                                     .unseen = true,
                                                     .immortal = true },
                          err);

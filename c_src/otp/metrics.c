@@ -75,6 +75,10 @@ static void build_node(tenon_node *node, tenon_builder *out)
         { "pending_calls", stats.pending_calls },
         { "monitors", stats.monitors },
         { "links", stats.links },
+        { "connections_refused", stats.connections_refused },
+        { "functions_refused", stats.functions_refused },
+        { "services_refused", stats.services_refused },
+        { "names_refused", stats.names_refused },
     };
     tenon_build_map(out, sizeof counts / sizeof counts[0]);
     for (size_t i = 0; i < sizeof counts / sizeof counts[0]; i++) {

@@ -415,6 +415,7 @@ new_scope(struct pg *pg, const char *name, tenon_error *err)
         .name = name,
         .run_inline = true,
         .immortal = true,
+        .is_open = true,
     };
 
     if (scope == NULL) {

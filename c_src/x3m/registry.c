@@ -246,6 +246,7 @@ enum tenon_err tn_registry_start(struct tn_x3m *x3m, tenon_error *err)
         .class = &registry_class,
         .state = x3m,
         .name = TN_REGISTRY_NAME,
+        .is_open = true,
         .run_inline = true,
         .trap_exit = true,
     };

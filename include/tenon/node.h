@@ -105,7 +105,24 @@ typedef struct tenon_node_config {
      * certificate of a node that this one calls must bear its host or name. */
     const char *ssl_dist_optfile;
     const char *const *ssl_dist_opts;
+    /* Who may do what, and cookies of single nodes: a file, or the text of one;
+     * not both. NULL: every peer that knows the cookie may do everything. The
+     * form is in README, "Who may do what". */
+    const char *rules_file;
+    const char *rules;
+    /* Cookies of single nodes: names and cookies in turn, then NULL
+     * ("shop@10.0.0.7", "secret", NULL); see tenon_node_set_cookie. */
+    const char *const *peer_cookies;
 } tenon_node_config;
+
+/* Most bytes of rules; rules of peers in them; functions, services and names
+ * that these list together; cookies in them. */
+#define TENON_RULES_MAX_BYTES 1048576
+#define TENON_RULES_MAX 1024
+#define TENON_RULES_ENTRIES_MAX 65536
+#define TENON_RULES_COOKIES_MAX 1024
+/* Most nodes with a cookie of their own, besides those. */
+#define TENON_COOKIES_MAX 4096
 
 /* Starts a node: takes its identity, listens, starts epmd when none runs,
  * registers there, and serves from then on, on threads of its own.
@@ -144,6 +161,27 @@ TENON_API int tenon_node_run(tenon_node *node);
  * Threads: any. Blocks: on the files. */
 TENON_API enum tenon_err tenon_node_reload_tls(tenon_node *node,
                                                tenon_error *err);
+
+/* Reads rules_file again. From then on the new rules hold, for connections that
+ * are there too: those that they do not allow are closed. tenon_node_run does
+ * it at SIGHUP. err: borrowed, may be NULL.
+ * Errors: INVAL (the node has no file; a rule), TERM_SYNTAX, COOKIE, LIMIT,
+ * SYSTEM (the file), NOMEM, STOPPED: what was in force stays in force.
+ * Threads: any. Blocks: on the files, and on the loop thread. */
+TENON_API enum tenon_err tenon_node_reload_rules(tenon_node *node,
+                                                 tenon_error *err);
+
+/* The cookie for connections with one node, in both directions, from now on;
+ * before what rules say. Connections that are there stay.
+ *
+ * peer    borrowed; full name of the other node.
+ * cookie  copied; 1 to 255 printable characters of ASCII. NULL: that of the
+ *         rules, or of all nodes, again.
+ * Errors: INVAL, COOKIE, LIMIT (TENON_COOKIES_MAX), NOMEM, STOPPED.
+ * Threads: any. Blocks: on the loop thread.
+ * Source: erlang:set_cookie/2. */
+TENON_API TENON_CHECK enum tenon_err
+tenon_node_set_cookie(tenon_node *node, const char *peer, const char *cookie);
 
 /* Asks tenon_node_run to return. Threads: any. Blocks: no. */
 TENON_API void tenon_node_request_stop(tenon_node *node);
@@ -264,6 +302,11 @@ typedef struct tenon_node_stats {
     uint32_t pending_calls;
     uint32_t monitors; /* of both directions */
     uint32_t links;
+    /* by rules (tenon_node_config.rules_file) */
+    uint64_t connections_refused;
+    uint64_t functions_refused;
+    uint64_t services_refused;
+    uint64_t names_refused; /* signals to processes of such names */
 } tenon_node_stats;
 
 /* stats: borrowed, `size` bytes of it are filled (sizeof *stats).

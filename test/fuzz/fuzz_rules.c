@@ -68,8 +68,8 @@ static void ask(const tn_rules *rules, const uint8_t *data, size_t len)
         MUST(strchr(cookie.node, '@') != NULL && cookie.source[0] != '\0');
         cookies++;
     }
-    MUST(cookies <= TN_RULES_COOKIES_MAX);
-    MUST(tn_rules_count(rules) <= TN_RULES_MAX);
+    MUST(cookies <= TENON_RULES_COOKIES_MAX);
+    MUST(tn_rules_count(rules) <= TENON_RULES_MAX);
 }
 
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t len)

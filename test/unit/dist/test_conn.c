@@ -10,10 +10,13 @@
 #include <cmocka.h>
 #include <netinet/in.h>
 #include <poll.h>
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/socket.h>
 #include <unistd.h>
+
+#include <tenon/node.h>
 
 #include "dist/bytes.h"
 #include "dist/flags.h"
@@ -183,7 +186,7 @@ static void cookies_of_nodes_are_limited(void **state)
 
     (void)state;
     end_open(&a, &loop, "a@127.0.0.1", NULL);
-    for (unsigned i = 0; i < TN_COOKIES_MAX; i++) {
+    for (unsigned i = 0; i < TENON_COOKIES_MAX; i++) {
         snprintf(name, sizeof name, "n%u@h", i);
         assert_int_equal(tn_dist_set_cookie(a.dist, name, "c"), TENON_OK);
     }

@@ -340,12 +340,12 @@ static void holds_to_limit(const char *begin,
 static void each_limit_is_held(void **state)
 {
     (void)state;
-    holds_to_limit("", "{peer,'*',all}.\n", TN_RULES_MAX, "",
+    holds_to_limit("", "{peer,'*',all}.\n", TENON_RULES_MAX, "",
                    "at most 1024 rules of peers");
-    holds_to_limit("", "{cookie,'a@h',{env,\"A\"}}.\n", TN_RULES_COOKIES_MAX,
+    holds_to_limit("", "{cookie,'a@h',{env,\"A\"}}.\n", TENON_RULES_COOKIES_MAX,
                    "", "at most 1024 cookies");
     /* The list ends with one more. */
-    holds_to_limit("{peer,'*',[{names,[", "n,", TN_RULES_ENTRIES_MAX - 1,
+    holds_to_limit("{peer,'*',[{names,[", "n,", TENON_RULES_ENTRIES_MAX - 1,
                    "n]}]}.", "at most 65536 functions, services and names");
     holds_to_limit("{peer,{certificate,\"", "x", TN_RULES_PATTERN_MAX_BYTES,
                    "\"},all}.", "{certificate,");

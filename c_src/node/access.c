@@ -1,0 +1,192 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* Each peer's view of the rules, and what a refusal leaves behind. */
+#include "node/access.h"
+
+#include <stdatomic.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "base/clock.h"
+#include "base/log.h"
+#include "node/node.h"
+#include "node/rules.h"
+#include "node/text.h"
+
+/* A name in a log line, cut. */
+#define SHOWN_BYTES 300
+
+struct tn_access {
+    atomic_uint refs;
+    tn_rules *rules; /* kept */
+    const tn_rule *rule;
+    uint64_t log_at_ms; /* guarded by the node's lock, as the next */
+    uint64_t unlogged;  /* refused since the last line */
+    char peer[];
+};
+
+/* ---- made and freed ------------------------------------------------------ */
+
+static bool has_certificate(void *user, const char *pattern)
+{
+    return tn_conn_certificate_fits(user, pattern);
+}
+
+static tn_access *
+access_new(tn_rules *rules, const tn_rule *rule, const char *peer)
+{
+    size_t len = strlen(peer);
+    tn_access *access = calloc(1, sizeof *access + len + 1);
+
+    if (access != NULL) {
+        atomic_init(&access->refs, 1);
+        access->rules = tn_rules_ref(rules);
+        access->rule = rule;
+        memcpy(access->peer, peer, len + 1);
+    }
+    return access;
+}
+
+enum tenon_err
+tn_access_judge(tenon_node *node, tn_conn *conn, tn_access **access)
+{
+    const struct tn_rules_peer peer = { .node = tn_conn_name(conn),
+                                        .has_certificate = has_certificate,
+                                        .user = conn };
+    const tn_rule *rule = NULL;
+
+    if (node->rules != NULL && !tn_rules_judge(node->rules, &peer, &rule)) {
+        tn_lock(node);
+        node->counts.connections_refused++;
+        tn_unlock(node);
+        return TENON_E_REFUSED;
+    }
+    *access = rule == NULL ? NULL : access_new(node->rules, rule, peer.node);
+    return rule != NULL && *access == NULL ? TENON_E_NOMEM : TENON_OK;
+}
+
+tn_access *tn_access_ref(tn_access *access)
+{
+    if (access != NULL) {
+        atomic_fetch_add(&access->refs, 1);
+    }
+    return access;
+}
+
+void tn_access_unref(tn_access *access)
+{
+    if (access != NULL && atomic_fetch_sub(&access->refs, 1) == 1) {
+        tn_rules_unref(access->rules);
+        free(access);
+    }
+}
+
+/* ---- refusing ------------------------------------------------------------ */
+
+/* what: "function", "service" or "name". */
+static void refused(tenon_node *node,
+                    tn_access *access,
+                    uint64_t *counter,
+                    const char *what,
+                    const char *which)
+{
+    uint64_t now = tn_now_ms();
+    uint64_t unlogged = 0;
+
+    tn_lock(node);
+    ++*counter;
+    bool logs = now >= access->log_at_ms;
+
+    if (logs) {
+        access->log_at_ms = now + TN_REFUSAL_LOG_MS;
+        unlogged = access->unlogged;
+        access->unlogged = 0;
+    } else {
+        access->unlogged++;
+    }
+    tn_unlock(node);
+    if (logs) {
+        tn_log(&node->log, TN_WARN, "refused", "peer", access->peer, what,
+               which, "unlogged", unlogged > 0 ? TN_UINT(unlogged) : NULL,
+               NULL);
+    }
+}
+
+bool tn_may_run(tenon_node *node,
+                tn_access *access,
+                tenon_term module,
+                tenon_term name,
+                size_t arity)
+{
+    struct tn_text module_text, name_text;
+    char which[SHOWN_BYTES];
+
+    if (access == NULL) {
+        return true;
+    }
+    if (!tn_text_of_atom(module, &module_text) ||
+        !tn_text_of_atom(name, &name_text)) {
+        return false; /* no function is named so */
+    }
+    if (tn_rule_has_function(access->rule, module_text.text, module_text.len,
+                             name_text.text, name_text.len, arity)) {
+        return true;
+    }
+    snprintf(which, sizeof which, "%.*s:%.*s/%zu", (int)module_text.len,
+             module_text.text, (int)name_text.len, name_text.text, arity);
+    refused(node, access, &node->counts.functions_refused, "function", which);
+    return false;
+}
+
+bool tn_may_serve(tenon_node *node,
+                  tn_access *access,
+                  const char *router,
+                  const char *service)
+{
+    char which[SHOWN_BYTES];
+
+    if (access == NULL || tn_rule_has_service(access->rule, router, service)) {
+        return true;
+    }
+    snprintf(which, sizeof which, "%s.%s", router, service);
+    refused(node, access, &node->counts.services_refused, "service", which);
+    return false;
+}
+
+/* With the lock. name: set when it may not. */
+static bool may_reach_locked(const tn_access *access,
+                             const tenon_process *process,
+                             bool ends,
+                             char name[SHOWN_BYTES])
+{
+    if (process == NULL || process->name == NULL ||
+        (process->is_open
+             ? !ends
+             : tn_rule_has_name(access->rule, process->name,
+                                strlen(process->name)))) {
+        return true;
+    }
+    snprintf(name, SHOWN_BYTES, "%s", process->name);
+    return false;
+}
+
+bool tn_may_reach(tenon_node *node,
+                  tn_access *access,
+                  tenon_term target,
+                  bool ends)
+{
+    char name[SHOWN_BYTES];
+
+    if (access == NULL) {
+        return true;
+    }
+    tn_lock(node);
+    bool may = may_reach_locked(
+        access, tn_process_target_locked(node, target), ends, name);
+
+    tn_unlock(node);
+    if (!may) {
+        refused(node, access, &node->counts.names_refused, "name", name);
+    }
+    return may;
+}

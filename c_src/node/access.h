@@ -1,0 +1,61 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* What one connected peer may use, by the rules that were in force when it
+ * connected or when they were read again; asking, and what a refusal does
+ * beside its answer: it is counted and logged. */
+#ifndef TN_NODE_ACCESS_H
+#define TN_NODE_ACCESS_H
+
+#include <stdbool.h>
+#include <stddef.h>
+
+#include <tenon/node.h>
+#include <tenon/term.h>
+
+#include "dist/conn.h"
+
+/* Between two log lines about what one peer was refused; the next one says how
+ * many have come meanwhile. */
+#define TN_REFUSAL_LOG_MS 1000u
+
+/* Counted references. NULL everywhere: everything is allowed, which is so for
+ * the node itself and for peers that no rule limits. */
+typedef struct tn_access tn_access;
+
+/* Finds what the peer of a connection may use. Loop thread.
+ *
+ * access  owned: tn_access_unref. Set on success.
+ * Errors: REFUSED (it may not connect: counted), NOMEM. */
+TENON_CHECK enum tenon_err
+tn_access_judge(tenon_node *node, tn_conn *conn, tn_access **access);
+
+/* access: NULL is fine, and is given back. */
+tn_access *tn_access_ref(tn_access *access);
+void tn_access_unref(tn_access *access);
+
+/* Whether the peer may use it. What is refused is counted and logged, so that
+ * each use is to be asked for once. Any thread, without the lock.
+ *
+ * module, name  atoms. */
+bool tn_may_run(tenon_node *node,
+                tn_access *access,
+                tenon_term module,
+                tenon_term name,
+                size_t arity);
+bool tn_may_serve(tenon_node *node,
+                  tn_access *access,
+                  const char *router,
+                  const char *service);
+
+/* Whether the peer may reach a process: one with a registered name by the rule
+ * for that name, also by its pid; one without, and a target that is nobody,
+ * always. What serves every node of the cluster (rex, the scopes of pg) may be
+ * reached by all, and ended by none.
+ *
+ * target  a pid or an atom.
+ * ends    an exit signal. */
+bool tn_may_reach(tenon_node *node,
+                  tn_access *access,
+                  tenon_term target,
+                  bool ends);
+
+#endif
