@@ -44,6 +44,8 @@ struct cli_settings {
     int64_t port;
     int64_t port_max;
     int64_t peer_port;
+    const char *rules;
+    struct cli_list peer_cookies; /* nodes and cookies in turn */
     const char *ssl_dist_optfile;
     struct cli_list ssl_dist_opts; /* names and values in turn */
     int64_t connect_timeout_ms;

@@ -20,6 +20,13 @@ const struct cli_option cli_options[] = {
     { "cookie", "COOKIE", CLI_TEXT, FIELD(cookie), 0, 0, NULL, CLI_NODES,
       "the cluster's cookie; without it $RELEASE_COOKIE, else what "
       "~/.erlang.cookie holds" },
+    { "cookie-for", "NODE COOKIE", CLI_PAIRS, FIELD(peer_cookies), 0, 0, NULL,
+      CLI_NODES,
+      "the cookie for connections with NODE, in both directions; other users "
+      "of this machine can see it, those of --rules not; may be given several "
+      "times" },
+    { "rules", "FILE", CLI_TEXT, FIELD(rules), 0, 0, NULL, CLI_RUN,
+      "which peers may connect, and what each may use; read again at SIGHUP" },
     { "hidden", NULL, CLI_FLAG, FIELD(hidden), 0, 0, NULL, CLI_RUN,
       "do not appear in nodes() of the peers; such a node is not told of "
       "services that come later" },

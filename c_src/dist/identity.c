@@ -309,10 +309,9 @@ enum tenon_err tn_cookie_read(const char *path,
 {
     enum tenon_err rc = read_file(path, cookie, err);
 
-    return rc == TENON_E_NOT_FOUND
-               ? tn_error(err, TENON_E_COOKIE, "cookie file %s: not there",
-                          path)
-               : rc;
+    return rc == TENON_E_NOT_FOUND ? tn_error(err, TENON_E_COOKIE,
+                                              "cookie file %s: not there", path)
+                                   : rc;
 }
 
 static enum tenon_err make_cookie(char cookie[TN_COOKIE_MAX_BYTES + 1],

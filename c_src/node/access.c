@@ -83,7 +83,7 @@ void tn_access_unref(tn_access *access)
 
 /* ---- refusing ------------------------------------------------------------ */
 
-/* what: "function", "service" or "name". */
+/* what: "function", "service", "name" or "answer_to". */
 static void refused(tenon_node *node,
                     tn_access *access,
                     uint64_t *counter,
@@ -160,10 +160,9 @@ static bool may_reach_locked(const tn_access *access,
                              char name[SHOWN_BYTES])
 {
     if (process == NULL || process->name == NULL ||
-        (process->is_open
-             ? !ends
-             : tn_rule_has_name(access->rule, process->name,
-                                strlen(process->name)))) {
+        (process->is_open ? !ends
+                          : tn_rule_has_name(access->rule, process->name,
+                                             strlen(process->name)))) {
         return true;
     }
     snprintf(name, SHOWN_BYTES, "%s", process->name);
@@ -181,12 +180,45 @@ bool tn_may_reach(tenon_node *node,
         return true;
     }
     tn_lock(node);
-    bool may = may_reach_locked(
-        access, tn_process_target_locked(node, target), ends, name);
+    bool may = may_reach_locked(access, tn_process_target_locked(node, target),
+                                ends, name);
 
     tn_unlock(node);
     if (!may) {
         refused(node, access, &node->counts.names_refused, "name", name);
     }
     return may;
+}
+
+/* False: neither a pid nor a reference. */
+static bool node_of(tenon_term to, struct tn_text *node)
+{
+    struct tn_id_view view;
+
+    return (tn_pid_view(to, &view) || tn_ref_view(to, &view)) &&
+           tn_text_of_view(&view.node, node);
+}
+
+static bool is_named(const struct tn_text *node, const char *name)
+{
+    return node->len == strlen(name) &&
+           memcmp(node->text, name, node->len) == 0;
+}
+
+bool tn_may_answer(tenon_node *node,
+                   tn_access *access,
+                   tenon_term to,
+                   bool others)
+{
+    struct tn_text at;
+    char which[SHOWN_BYTES];
+
+    if (access == NULL || !node_of(to, &at) ||
+        (others ? !is_named(&at, node->name.full)
+                : is_named(&at, access->peer))) {
+        return true;
+    }
+    tenon_term_print(to, which, sizeof which);
+    refused(node, access, &node->counts.names_refused, "answer_to", which);
+    return false;
 }

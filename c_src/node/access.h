@@ -46,6 +46,18 @@ bool tn_may_serve(tenon_node *node,
                   const char *router,
                   const char *service);
 
+/* Whether what a peer asked may be answered at the address that it gave: a
+ * process or alias of its own. Answers are messages of this node, which else
+ * would carry what the peer wants to whom it may not reach.
+ *
+ * to      a pid or a reference.
+ * others  those of other nodes are fine too, as in messages that are passed on
+ *         with their first sender's address. */
+bool tn_may_answer(tenon_node *node,
+                   tn_access *access,
+                   tenon_term to,
+                   bool others);
+
 /* Whether the peer may reach a process: one with a registered name by the rule
  * for that name, also by its pid; one without, and a target that is nobody,
  * always. What serves every node of the cluster (rex, the scopes of pg) may be

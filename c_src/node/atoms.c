@@ -10,6 +10,7 @@
 
 ATOM(badarg, "\006", 6);
 ATOM(badopt, "\006", 6);
+ATOM(forbidden, "\011", 9);
 ATOM(kill, "\004", 4);
 ATOM(killed, "\006", 6);
 ATOM(nil, "\003", 3);

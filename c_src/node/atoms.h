@@ -7,6 +7,7 @@
 
 extern const tenon_term tn_atom_badarg;
 extern const tenon_term tn_atom_badopt;
+extern const tenon_term tn_atom_forbidden;
 extern const tenon_term tn_atom_kill;
 extern const tenon_term tn_atom_killed;
 extern const tenon_term tn_atom_nil;

@@ -101,6 +101,7 @@ tenon_call *tenon_call_keep(tenon_call *call)
     kept->module = tn_term_copy_to(&to, call->module);
     kept->name = tn_term_copy_to(&to, call->name);
     kept->group_leader = tn_term_copy_to(&to, call->group_leader);
+    kept->origin = tn_access_ref(call->origin);
     tenon_process_keep(kept->self);
     call->moved = true;
     call->extra = NULL;
@@ -114,6 +115,7 @@ void tenon_call_release(tenon_call *call)
     }
     tn_call_finish(call);
     tenon_process_release(call->self);
+    tn_access_unref(call->origin);
     free(call);
 }
 

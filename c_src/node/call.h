@@ -10,6 +10,8 @@
 
 #include <tenon/process.h>
 
+#include "node/access.h"
+
 enum tn_outcome {
     TN_OUT_RETURN, /* value */
     TN_OUT_ERROR,  /* value is the reason */
@@ -43,7 +45,9 @@ struct tenon_call {
     tenon_term module; /* functions: atoms, for stacks */
     tenon_term name;
     tenon_term group_leader; /* a pid; otherwise the node's own counts */
-    void *extra;             /* of the kind; taken by the kept call */
+    tn_access *origin; /* what the peer may use that has made it; borrowed,
+                                or kept by a kept call */
+    void *extra;       /* of the kind; taken by the kept call */
     atomic_bool answered;
     bool moved; /* kept: this object answers no more */
 };

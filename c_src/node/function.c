@@ -160,10 +160,8 @@ static size_t key_of_terms(char key[KEY_MAX_BYTES],
                     name_text.len, arity);
 }
 
-struct tn_target tn_function_find(tenon_node *node,
-                                  tenon_term module,
-                                  tenon_term name,
-                                  size_t arity)
+static struct tn_target
+find_target(tenon_node *node, tenon_term module, tenon_term name, size_t arity)
 {
     char key[KEY_MAX_BYTES];
     struct tn_target target = { 0 };
@@ -182,6 +180,25 @@ struct tn_target tn_function_find(tenon_node *node,
         target = (struct tn_target){ 0 };
     }
     return target;
+}
+
+static void raise_not_allowed(tenon_call *call, void *user)
+{
+    (void)user;
+    tenon_raise(call, ":not_allowed");
+}
+
+struct tn_target tn_function_find(tenon_node *node,
+                                  tn_access *origin,
+                                  tenon_term module,
+                                  tenon_term name,
+                                  size_t arity)
+{
+    struct tn_target target = find_target(node, module, name, arity);
+    if (target.asks || tn_may_run(node, origin, module, name, arity)) {
+        return target;
+    }
+    return (struct tn_target){ .fn = raise_not_allowed, .flags = TENON_INLINE };
 }
 
 tn_entry_fn tn_function_find_entry(tenon_node *node,

@@ -11,6 +11,7 @@
 
 #include "base/hash.h"
 #include "dist/conn.h"
+#include "node/access.h"
 #include "node/call.h"
 
 #define TN_FUNCTIONS_MAX 65536u
@@ -20,6 +21,9 @@ struct tn_target {
     tenon_function_fn fn; /* NULL: undefined */
     void *user;
     unsigned flags;
+    /* The function asks by itself what the call's origin may use, of rules that
+     * are not about functions. */
+    bool asks;
 };
 
 /* One run: made by an entry from the arguments of a spawn. Views are borrowed
@@ -32,11 +36,17 @@ struct tn_run {
     tenon_term tag;          /* for ops: the result reference of erpc */
     tenon_term group_leader; /* a pid, or the null view: the node's own */
     const struct tn_call_ops *ops;
+    tn_access *origin; /* what the peer may use that has it run */
 };
 
 /* Finds the function module:name/arity. `fn` NULL: there is none, also not by
- * a fallback. Threads: any, without the lock. */
+ * a fallback. For a peer that may not run it, whether there is one or not, it
+ * raises not_allowed; that is counted and logged.
+ *
+ * origin  what the peer may use for which it is run; NULL: everything.
+ * Threads: any, without the lock. */
 struct tn_target tn_function_find(tenon_node *node,
+                                  tn_access *origin,
                                   tenon_term module,
                                   tenon_term name,
                                   size_t arity);
@@ -78,7 +88,7 @@ void tn_spawn_request(tenon_node *node,
                       const struct tn_signal *signal);
 
 /* Starts a process that runs `run` once, without a request (rex's calls). The
- * terms of run are copied.
+ * terms of run are copied, its origin is kept.
  *
  * extra  handed to the call as `extra`; taken on success.
  * from   whom the answer is for, or the null view.

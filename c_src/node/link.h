@@ -84,6 +84,12 @@ void tn_links_on_signal(tenon_node *node,
                         tn_conn *conn,
                         const struct tn_signal *signal);
 
+/* The same for a signal to a process that the peer may not reach: what waits
+ * for an answer hears noproc, the rest is lost. */
+void tn_links_refuse(tenon_node *node,
+                     tn_conn *conn,
+                     const struct tn_signal *signal);
+
 /* Adds what a spawn request asked for, before the reply goes out. With the
  * lock held. Errors: LIMIT, NOMEM. */
 TENON_CHECK enum tenon_err tn_link_remote_locked(tenon_process *local,

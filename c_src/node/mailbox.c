@@ -228,7 +228,8 @@ static enum tenon_err deliver_locked(tenon_process *process,
         process->shed++;
         return TENON_E_LIMIT;
     }
-    struct tn_message *waiting = message_new(&node->processes, message, conn, origin);
+    struct tn_message *waiting =
+        message_new(&node->processes, message, conn, origin);
     if (waiting == NULL) {
         node->counts.messages_shed++;
         process->shed++;

@@ -330,6 +330,25 @@ void tn_links_on_signal(tenon_node *node,
     tn_leave(node, wake);
 }
 
+void tn_links_refuse(tenon_node *node,
+                     tn_conn *conn,
+                     const struct tn_signal *signal)
+{
+    struct tn_signal noproc = { .kind = TN_SIG_EXIT,
+                                .from = signal->to,
+                                .to = signal->from,
+                                .payload = tn_atom_noproc };
+    if (signal->kind == TN_SIG_MONITOR) {
+        noproc.kind = TN_SIG_DOWN;
+        noproc.ref = signal->ref;
+    } else if (signal->kind != TN_SIG_LINK) {
+        return;
+    }
+    tn_lock(node);
+    (void)tn_peer_send_locked(node, tn_conn_user(conn), &noproc);
+    tn_leave(node, false);
+}
+
 /* ---- monitors of ours -------------------------------------------------- */
 
 static enum tenon_err monitor_here(tenon_process *watcher,

@@ -475,8 +475,9 @@ static bool judge(tenon_node *node, struct tn_peer *peer, tn_conn *conn)
     if (rc != TENON_OK) {
         tenon_error why = { 0 };
         tn_error(&why, rc, "node \"%s\": %s", peer->name,
-                 rc == TENON_E_REFUSED ? "the rules of this node do not allow it"
-                                       : tenon_err_text(rc));
+                 rc == TENON_E_REFUSED
+                     ? "the rules of this node do not allow it"
+                     : tenon_err_text(rc));
         tn_conn_close(conn, &why);
         return false;
     }
@@ -523,10 +524,38 @@ static void on_up(void *user, tn_conn *conn)
 
 /* ---- signals ----------------------------------------------------------- */
 
+/* A signal to a process that the peer may not reach: as if there were none.
+ * Those that end what is there already (unlink, demonitor) always come
+ * through, and answers of requests have a look of their own. */
+static bool is_refused(tenon_node *node,
+                       const struct tn_peer *peer,
+                       const struct tn_signal *signal)
+{
+    if (peer->access == NULL) {
+        return false;
+    }
+    switch (signal->kind) {
+    case TN_SIG_SEND:
+    case TN_SIG_SEND_NAME:
+    case TN_SIG_MONITOR:
+    case TN_SIG_LINK:
+        return !tn_may_reach(node, peer->access, signal->to, false);
+    case TN_SIG_EXIT2:
+        return !tn_may_reach(node, peer->access, signal->to, true);
+    default:
+        return false;
+    }
+}
+
 static void on_signal(void *user, tn_conn *conn, const struct tn_signal *signal)
 {
     tenon_node *node = user;
-    if (tn_conn_user(conn) == NULL) {
+    const struct tn_peer *peer = tn_conn_user(conn);
+    if (peer == NULL) {
+        return;
+    }
+    if (is_refused(node, peer, signal)) {
+        tn_links_refuse(node, conn, signal);
         return;
     }
     tn_loop_gather(node);

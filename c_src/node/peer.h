@@ -36,7 +36,7 @@ struct tn_peer {
     tn_conn *next; /* kept: a newer connection of a restarted peer, in its
                       handshake, while the old one is still up */
     bool visible;
-    tn_access *access; /* kept; changed by the loop thread only */
+    tn_access *access;        /* kept; changed by the loop thread only */
     struct tn_timer deadline; /* of AWAITED */
     struct tn_buf pending;    /* frames in full form until the peer is up */
     bool broken; /* a signal found no room there: closed when it is up */
@@ -91,10 +91,8 @@ void tn_peers_flush_dirty(tenon_node *node);
 void tn_peers_fini(tenon_node *node);
 /* Loop thread: `change` changes the rules; then each peer that is up gets what
  * they say, or its connection is closed. Errors: NOMEM, nothing is changed. */
-TENON_CHECK enum tenon_err
-tn_peers_judge_again(tenon_node *node,
-                     void (*change)(tenon_node *node, void *user),
-                     void *user);
+TENON_CHECK enum tenon_err tn_peers_judge_again(
+    tenon_node *node, void (*change)(tenon_node *node, void *user), void *user);
 /* Loop thread: bytes that wait to be written to all peers. */
 size_t tn_peers_output_waiting(tenon_node *node);
 /* Loop thread: the counts of the node with those of its connections. */

@@ -56,8 +56,8 @@ struct tn_message {
     STAILQ_ENTRY(tn_message) next;
     tenon_term term;
     tn_access *origin; /* kept; what the peer that sent it may use */
-    tn_block *block; /* held memory that term lies in; NULL: in bytes */
-    size_t cap;      /* room in bytes */
+    tn_block *block;   /* held memory that term lies in; NULL: in bytes */
+    size_t cap;        /* room in bytes */
     uint8_t bytes[];
 };
 STAILQ_HEAD(tn_message_queue, tn_message);

@@ -465,8 +465,15 @@ read_rights(struct reading *r, tn_rule *rule, tenon_term rights)
 static enum tenon_err
 keep_text(const struct reading *r, const char *text, size_t len, char **kept)
 {
-    *kept = strndup(text, len);
-    return *kept == NULL ? no_memory(r) : TENON_OK;
+    char *copy = malloc(len + 1);
+
+    if (copy == NULL) {
+        return no_memory(r);
+    }
+    memcpy(copy, text, len);
+    copy[len] = '\0';
+    *kept = copy;
+    return TENON_OK;
 }
 
 /* A node's name with stars, or {certificate, "name"}. */

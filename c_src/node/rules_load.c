@@ -62,10 +62,8 @@ static enum tenon_err read_cookies(struct fresh *fresh, tenon_error *err)
 }
 
 /* fresh: fresh_fini also after a failure. */
-static enum tenon_err read_text(struct fresh *fresh,
-                                const char *text,
-                                size_t len,
-                                tenon_error *err)
+static enum tenon_err
+read_text(struct fresh *fresh, const char *text, size_t len, tenon_error *err)
 {
     enum tenon_err rc = tn_rules_read(text, len, &fresh->rules, err);
 
@@ -113,9 +111,8 @@ static void use_on_loop(tenon_node *node, void *user)
     fresh->rc = tn_peers_judge_again(node, use_fresh, fresh);
 }
 
-static enum tenon_err set_peer_cookies(tenon_node *node,
-                                       const char *const *pair,
-                                       tenon_error *err)
+static enum tenon_err
+set_peer_cookies(tenon_node *node, const char *const *pair, tenon_error *err)
 {
     enum tenon_err rc = TENON_OK;
 
@@ -228,10 +225,10 @@ static void set_on_loop(tenon_node *node, void *user)
 {
     struct setting *setting = user;
 
-    setting->rc = node->dist == NULL || node->dist_freed
-                      ? TENON_E_STOPPED
-                      : tn_dist_set_cookie(node->dist, setting->peer,
-                                           setting->cookie);
+    setting->rc =
+        node->dist == NULL || node->dist_freed
+            ? TENON_E_STOPPED
+            : tn_dist_set_cookie(node->dist, setting->peer, setting->cookie);
 }
 
 enum tenon_err

@@ -39,6 +39,7 @@ execute(tenon_process *self, const struct tn_run *run, struct spawned *spawned)
     call.name = run->name;
     call.from = spawned->from;
     call.group_leader = spawned->run.group_leader;
+    call.origin = run->origin;
     call.extra = spawned->extra;
     spawned->extra = NULL;
     if (run->target.fn == NULL) {
@@ -67,6 +68,14 @@ spawned_message(tenon_process *self, void *state, tenon_term message)
     execute(self, &run, spawned);
 }
 
+static void spawned_free(struct spawned *spawned)
+{
+    if (spawned != NULL) {
+        tn_access_unref(spawned->run.origin);
+        free(spawned);
+    }
+}
+
 static void spawned_exit(tenon_process *self, void *state, tenon_term reason)
 {
     (void)self;
@@ -75,7 +84,7 @@ static void spawned_exit(tenon_process *self, void *state, tenon_term reason)
     if (spawned->extra != NULL && spawned->run.ops->free_extra != NULL) {
         spawned->run.ops->free_extra(spawned->extra);
     }
-    free(spawned);
+    spawned_free(spawned);
 }
 
 static const struct tn_process_class spawned_class = {
@@ -106,6 +115,7 @@ spawned_new(const struct tn_run *run, tn_entry_fn entry, tenon_term from)
     }
     uint8_t *to = spawned->bytes;
     spawned->run = *run;
+    (void)tn_access_ref(run->origin);
     spawned->arity = tenon_term_count(run->args);
     spawned->run.args = (tenon_term){ NULL, 0 };
     spawned->run.module = tn_term_copy_to(&to, run->module);
@@ -150,7 +160,7 @@ enum tenon_err tn_spawn_local(tenon_node *node,
     tenon_process *process =
         start(node, spawned, runs_inline(&run->target), &err);
     if (process == NULL) {
-        free(spawned);
+        spawned_free(spawned);
         return err.code;
     }
     spawned->extra = extra;
@@ -319,6 +329,7 @@ static bool introduce_locked(tenon_process *process,
 }
 
 static struct spawned *prepare(tenon_node *node,
+                               tn_access *origin,
                                const struct tn_signal *request,
                                size_t arity,
                                bool *run_inline)
@@ -327,6 +338,7 @@ static struct spawned *prepare(tenon_node *node,
         .args = request->payload,
         .ops = &tn_spawn_ops,
         .group_leader = request->group_leader,
+        .origin = origin,
     };
     if (tenon_tuple_get(request->mfa, 0, &run.module) != TENON_OK ||
         tenon_tuple_get(request->mfa, 1, &run.name) != TENON_OK) {
@@ -336,7 +348,8 @@ static struct spawned *prepare(tenon_node *node,
         tn_function_find_entry(node, run.module, run.name, arity);
     struct tn_run target = run;
     if (entry == NULL) {
-        run.target = tn_function_find(node, run.module, run.name, arity);
+        run.target =
+            tn_function_find(node, origin, run.module, run.name, arity);
         target = run;
     } else if (!entry(node, &target)) {
         target.target.fn = NULL;
@@ -378,11 +391,13 @@ void tn_spawn_request(tenon_node *node,
         refuse(node, conn, signal, tn_atom_badarg);
         return;
     }
-    struct spawned *spawned = prepare(node, signal, arity, &run_inline);
+    const struct tn_peer *peer = tn_conn_user(conn);
+    struct spawned *spawned =
+        prepare(node, peer->access, signal, arity, &run_inline);
     tenon_process *process =
         spawned == NULL ? NULL : start(node, spawned, run_inline, NULL);
     if (process == NULL) {
-        free(spawned);
+        spawned_free(spawned);
         refuse(node, conn, signal, tn_atom_system_limit);
         return;
     }

@@ -85,6 +85,7 @@ enum tenon_err tn_apply(tenon_process *self,
     call.module = name[0];
     call.name = name[1];
     call.extra = slot;
+    call.origin = tn_process_origin(self);
     target->fn(&call, target->user);
     enum tenon_err rc = take(slot, applied);
     tn_call_finish(&call);

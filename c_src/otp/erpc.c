@@ -103,7 +103,8 @@ void tn_run_resolve(tenon_node *node, struct tn_run *run)
         set_target(run, raise_system_limit);
         return;
     }
-    run->target = tn_function_find(node, run->module, run->name, arity);
+    run->target =
+        tn_function_find(node, run->origin, run->module, run->name, arity);
 }
 
 /* ---- how it ends ------------------------------------------------------- */

@@ -20,7 +20,8 @@ TENON_CHECK enum tenon_err tn_erpc_add_entries(tenon_node *node,
 /* Sets run->target to the function that run->module, name and args call; goes
  * through erlang:apply to what it applies, and then changes those three. What
  * is no call at all gets a target that raises as erlang:apply/3 does; what is
- * not registered keeps a target without fn. Any terms are fine.
+ * not registered keeps a target without fn; what run->origin may not run raises
+ * not_allowed. Any terms are fine.
  * Threads: any, without the lock. */
 void tn_run_resolve(tenon_node *node, struct tn_run *run);
 

@@ -5,7 +5,7 @@
 #include <stdlib.h>
 #include <string.h>
 
-#include "node/peer.h"
+#include "node/node.h"
 
 /* Tags of the external term format that are written or told apart here. */
 #define SMALL_TUPLE 104
@@ -130,6 +130,18 @@ bool tn_gen_alias(tenon_term tag, tenon_term *alias)
     /* [[alias | X] | anything]: multi_call of OTP 27 and later. */
     tenon_cursor_init(&at, tag);
     return tenon_cursor_next(&at, &head) && alias_views(head, alias);
+}
+
+bool tn_gen_may_answer(const tenon_process *self, const struct tn_gen *gen)
+{
+    tn_access *origin = tn_process_origin(self);
+    tenon_term alias;
+    if (origin == NULL || gen->from.bytes == NULL) {
+        return true;
+    }
+    return tn_may_answer(self->node, origin, gen->from, false) &&
+           (!tn_gen_alias(gen->tag, &alias) ||
+            tn_may_answer(self->node, origin, alias, false));
 }
 
 enum tenon_err tn_gen_reply(tenon_node *node,

@@ -9,6 +9,7 @@
 #include <stdint.h>
 
 #include <tenon/node.h>
+#include <tenon/process.h>
 #include <tenon/term.h>
 
 enum tn_gen_kind {
@@ -29,6 +30,11 @@ struct tn_gen {
 /* Takes a message apart. What only looks like a call (no pid to answer) is
  * TN_GEN_INFO, as in gen_server. Threads: any. Blocks: no. */
 struct tn_gen tn_gen_parse(tenon_term message);
+
+/* Whether the call or system request that a handler has taken apart may be
+ * answered at the address in it: see tn_may_answer. What is no such is no
+ * question. Threads: the handler's. */
+bool tn_gen_may_answer(const tenon_process *self, const struct tn_gen *gen);
 
 /* The elements of a tuple of exactly `n` elements, or of a proper list of `n`
  * elements that is not written as a string (whose elements have no bytes of

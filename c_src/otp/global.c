@@ -300,7 +300,9 @@ static void build_state(void *state, tenon_builder *out)
 static void on_message(tenon_process *self, void *state, tenon_term message)
 {
     struct server *server = state;
-    if (!tn_own_system(self, &server->sys, build_state, server, message) &&
+    const struct tn_gen gen = tn_gen_parse(message);
+    if (tn_gen_may_answer(self, &gen) &&
+        !tn_own_system(self, &server->sys, build_state, server, message) &&
         !take_down(server, message)) {
         tn_global_message(server->global, message);
     }

@@ -136,7 +136,8 @@ static bool
 is_exported(tenon_node *node, tenon_term module, tenon_term name, int64_t arity)
 {
     return arity >= 0 && arity <= 255 &&
-           (tn_function_find(node, module, name, (size_t)arity).fn != NULL ||
+           (tn_function_find(node, NULL, module, name, (size_t)arity).fn !=
+                NULL ||
             tn_function_find_entry(node, module, name, (size_t)arity) != NULL);
 }
 

@@ -136,7 +136,9 @@ static void on_message(tenon_process *self, void *state, tenon_term message)
     (void)state;
     tenon_term from, reply_as, request;
     if (!tenon_match(message, "{:io_request, ~t, ~t, ~t}", &from, &reply_as,
-                     &request)) {
+                     &request) ||
+        !tn_may_answer(tenon_process_node(self), tn_process_origin(self), from,
+                       false)) {
         return;
     }
     tenon_value *result = tenon_value_format(answer(request));

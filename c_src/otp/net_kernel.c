@@ -63,6 +63,7 @@ static void spawn_for(tenon_process *self,
         .args = mfa[2],
         .tag = gen->tag,
         .ops = &spawned_ops,
+        .origin = tn_process_origin(self),
     };
     tn_run_resolve(node, &run);
     if (birth != NULL) {
@@ -105,7 +106,7 @@ static void on_call(tenon_process *self, const struct tn_gen *gen)
 static void on_message(tenon_process *self, tenon_term message)
 {
     struct tn_gen gen = tn_gen_parse(message);
-    if (gen.kind == TN_GEN_CALL) {
+    if (gen.kind == TN_GEN_CALL && tn_gen_may_answer(self, &gen)) {
         on_call(self, &gen);
     }
 }

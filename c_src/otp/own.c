@@ -27,7 +27,11 @@ bool tn_own_system(tenon_process *self,
         tn_sys_note_in(self, sys, message);
         return false;
     }
-    tn_sys_handle(self, sys, &ops, state, tn_process_pid(self), &gen);
+    /* Who may not end it may not look into it, nor stop it for a while. */
+    if (tn_may_reach(tenon_process_node(self), tn_process_origin(self),
+                     tn_process_pid(self), true)) {
+        tn_sys_handle(self, sys, &ops, state, tn_process_pid(self), &gen);
+    }
     return true;
 }
 

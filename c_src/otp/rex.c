@@ -97,6 +97,7 @@ static void start_run(tenon_process *self,
         .tag = asker->tag,
         .group_leader = asker->group_leader,
         .ops = asker->ops,
+        .origin = tn_process_origin(self),
     };
     tn_run_resolve(node, &run);
     if (tn_spawn_local(node, &run, asker->from, NULL) == TENON_OK ||
@@ -161,22 +162,23 @@ static void send_value(tenon_process *self, tenon_term to, tenon_value *message)
     tenon_value_free(message);
 }
 
-/* Gives a message to a process of that name. False: there is none. */
-static bool
-relay(tenon_process *self, tenon_term from, tenon_term name, tenon_term message)
+/* Gives a message to a process of that name. False: there is none, for the peer
+ * that asks. */
+static bool relay(tenon_process *self, tenon_term name, tenon_term message)
 {
     tenon_node *node = tenon_process_node(self);
     tenon_atom text;
     if (tenon_term_atom(name, &text) < 0) {
         return false;
     }
+    tn_access *origin = tn_process_origin(self);
     tenon_process *target = tenon_whereis(node, text.text);
-    if (target == NULL) {
-        return false;
+    bool may = target != NULL && tn_may_reach(node, origin, name, false);
+    if (may) {
+        (void)tn_process_give_for(target, origin, message);
     }
-    (void)tn_send_pid(node, from, tn_process_pid(target), message);
     tenon_process_release(target);
-    return true;
+    return may;
 }
 
 static void
@@ -193,7 +195,7 @@ static void
 on_sbcast(tenon_process *self, tenon_term from, const tenon_term part[3])
 {
     const char *own = tenon_node_name(tenon_process_node(self));
-    if (relay(self, from, part[1], part[2])) {
+    if (relay(self, part[1], part[2])) {
         send_value(self, from, tenon_value_format("{:rex, ~a, ~a}", own, own));
     } else {
         tell_nonexisting(self, from, part[1]);
@@ -208,7 +210,7 @@ on_send(tenon_process *self, tenon_term from, const tenon_term part[3])
     if (tn_pair_init(&message, from, part[2]) < 0) {
         return;
     }
-    if (!relay(self, from, part[1], message.term)) {
+    if (!relay(self, part[1], message.term)) {
         tell_nonexisting(self, from, part[1]);
     }
     tn_pair_fini(&message);
@@ -243,12 +245,17 @@ static void rex_on_message(tenon_process *self, tenon_term message)
 {
     struct tn_gen gen = tn_gen_parse(message);
     tenon_term part[2];
+    if (!tn_gen_may_answer(self, &gen)) {
+        return;
+    }
     if (gen.kind == TN_GEN_CALL) {
         on_call(self, &gen);
     } else if (gen.kind == TN_GEN_CAST) {
         on_cast(self, gen.request);
     } else if (tn_tuple_views(message, part, 2) &&
-               tenon_term_type(part[0]) == TENON_TYPE_PID) {
+               tenon_term_type(part[0]) == TENON_TYPE_PID &&
+               tn_may_answer(tenon_process_node(self), tn_process_origin(self),
+                             part[0], false)) {
         on_plain(self, part[0], part[1]);
     }
 }
@@ -259,7 +266,8 @@ static void local_on_message(tenon_process *self, tenon_term message)
 {
     struct tn_gen gen = tn_gen_parse(message);
     tenon_term part[4];
-    if (gen.kind == TN_GEN_CALL && tn_list_views(gen.request, part, 4)) {
+    if (gen.kind == TN_GEN_CALL && tn_gen_may_answer(self, &gen) &&
+        tn_list_views(gen.request, part, 4)) {
         struct asker asker = { &local_ops, gen.from, gen.tag, { NULL, 0 } };
         start_run(self, &asker, &part[1]);
     }

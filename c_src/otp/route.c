@@ -169,6 +169,7 @@ static void apply_here(tenon_call *call, const tenon_term part[ARITY])
         .module = part[1],
         .name = part[2],
         .args = part[3],
+        .origin = call->origin,
     };
     tn_run_resolve(call->node, &run);
     call->module = run.module;
@@ -285,6 +286,14 @@ static void apply_there(tenon_call *call,
     tenon_task_release(task);
 }
 
+/* The other node takes it for this one's own: what a peer may not have run
+ * here, it may not have run there by way of this node. */
+static bool may_run_there(tenon_call *call, const tenon_term part[ARITY])
+{
+    return tn_may_run(call->node, call->origin, part[1], part[2],
+                      tenon_term_count(part[3]));
+}
+
 /* route(key, module, function, args). */
 static void route_for_call(tenon_call *call, void *user)
 {
@@ -302,6 +311,8 @@ static void route_for_call(tenon_call *call, void *user)
         raise_no_entry(call, routes, part[0]);
     } else if (entry->is_here) {
         apply_here(call, part);
+    } else if (!may_run_there(call, part)) {
+        tenon_raise(call, ":not_allowed");
     } else {
         apply_there(call, routes, entry);
     }

@@ -121,6 +121,7 @@ on_call(tenon_process *self, struct server *server, const struct tn_gen *gen)
     call.request = gen->request;
     call.from = gen->from;
     call.tag = gen->tag;
+    call.origin = tn_process_origin(self);
     if (server->config.on_call != NULL) {
         server->config.on_call(&call, server->config.state);
     } else {
@@ -249,6 +250,9 @@ handle(tenon_process *self, struct server *server, tenon_term message)
 {
     struct tn_gen gen = tn_gen_parse(message);
     tenon_term reason;
+    if (!tn_gen_may_answer(self, &gen)) {
+        return;
+    }
     if (gen.kind == TN_GEN_SYSTEM) {
         on_system(self, server, &gen);
     } else if (is_exit_of_parent(server, message, &reason)) {

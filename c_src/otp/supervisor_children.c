@@ -171,8 +171,9 @@ static enum tn_child_start run_start(tenon_process *self,
     tenon_term mfa[3];
     struct tn_applied applied;
     (void)tn_tuple_views(tenon_value_term(child->start), mfa, 3);
-    struct tn_target target = tn_function_find(
-        tenon_process_node(self), mfa[0], mfa[1], tenon_term_count(mfa[2]));
+    struct tn_target target =
+        tn_function_find(tenon_process_node(self), tn_process_origin(self),
+                         mfa[0], mfa[1], tenon_term_count(mfa[2]));
     if (target.fn == NULL) {
         *detail = tenon_value_format(
             tn_is_dynamic(sup) ? "{:undef, [{~t, ~t, ~t, []}]}"

@@ -123,6 +123,7 @@ static void get_state(const struct request *request)
 
 /* The function that &Mod.name/1 names. False: the term is none such. */
 static bool find_function(tenon_node *node,
+                          tn_access *origin,
                           tenon_term fun,
                           tenon_term name[2],
                           struct tn_target *target)
@@ -134,7 +135,7 @@ static bool find_function(tenon_node *node,
     }
     name[0] = tn_term_at(fun.bytes + 1);
     name[1] = tn_term_at(name[0].bytes + name[0].len);
-    *target = tn_function_find(node, name[0], name[1], 1);
+    *target = tn_function_find(node, origin, name[0], name[1], 1);
     return true;
 }
 
@@ -182,7 +183,8 @@ static void replace_state(const struct request *request, tenon_term fun)
     tenon_node *node = tenon_process_node(request->self);
     struct tn_target target = { 0 };
     tenon_term name[2];
-    if (!find_function(node, fun, name, &target)) {
+    if (!find_function(node, tn_process_origin(request->self), fun, name,
+                       &target)) {
         tenon_value *badfun = tenon_value_format("{:badfun, ~t}", fun);
         refuse_callback(request, "system_replace_state", TN_OUT_ERROR,
                         badfun == NULL ? tn_atom_badarg

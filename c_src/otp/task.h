@@ -8,6 +8,8 @@
 
 #include <tenon/process.h>
 
+#include "node/access.h"
+
 /* How long a task waits to be told what to run, as Elixir's. */
 #define TN_TASK_ORDER_MS 5000u
 
@@ -23,11 +25,16 @@
  *
  *       owner is {node, name or pid, pid}, mfa is {module, name, args}.
  *
+ * origin  what the peer may use that asks for it; NULL: everything. An order
+ *         that comes later counts by who sends it.
+ *
  * Returns it, owned: tenon_process_release. NULL on failure: NOT_FOUND (no
  * such list), INVAL (its elements do not fit), LIMIT, NOMEM, STOPPED in *rc.
  * Threads: loop, without the lock. */
-TENON_CHECK tenon_process *
-tn_task_new(tenon_node *node, tenon_term args, enum tenon_err *rc);
+TENON_CHECK tenon_process *tn_task_new(tenon_node *node,
+                                       tn_access *origin,
+                                       tenon_term args,
+                                       enum tenon_err *rc);
 
 /* Lets it wait, or run. Threads: loop, without the lock. */
 void tn_task_begin(tenon_process *task);

@@ -31,6 +31,7 @@ struct task {
     tenon_value *owner;  /* a pid */
     tenon_value *answer; /* {ref, reply_to}; NULL: nobody waits for one */
     tenon_value *mfa;    /* {module, name, args}; NULL: not known yet */
+    tn_access *origin;   /* kept; what the peer may use that gave mfa */
 };
 
 /* ---- running ----------------------------------------------------------- */
@@ -89,6 +90,7 @@ static void execute(struct task *task, const struct tn_run *run)
     call.request = run->args;
     call.from = tenon_value_term(task->owner);
     call.tag = tenon_value_term(task->answer);
+    call.origin = task->origin;
     if (run->target.fn == NULL) {
         (void)tn_call_answer(&call, TN_OUT_ERROR, tn_atom_undef);
     } else {
@@ -110,6 +112,7 @@ static void run_or_move(struct task *task)
         .name = part[1],
         .args = part[2],
         .ops = task->answer != NULL ? &awaited_ops : &tn_spawn_ops,
+        .origin = task->origin,
     };
     tn_run_resolve(self->node, &run);
     bool is_short =
@@ -176,6 +179,7 @@ static bool take_order(struct task *task, tenon_term message)
 {
     tenon_term part[5];
     tenon_term owner = tenon_value_term(task->owner);
+    tn_access *origin = tn_process_origin(task->self);
     if (task->state == TASK_WAITS_FOR_REF) {
         if (!tn_tuple_views(message, part, 2) ||
             !tenon_term_equal(part[0], owner)) {
@@ -185,11 +189,14 @@ static bool take_order(struct task *task, tenon_term message)
     } else {
         if (!tn_tuple_views(message, part, 5) ||
             !tenon_term_equal(part[0], owner) || !can_answer(part[2]) ||
-            !is_mfa(part[4])) {
+            !is_mfa(part[4]) ||
+            !tn_may_answer(task->self->node, origin, part[2], false)) {
             return false;
         }
         task->answer = tenon_value_format("{~t, ~t}", part[1], part[2]);
         task->mfa = tenon_value_new(part[4]);
+        tn_access_unref(task->origin);
+        task->origin = tn_access_ref(origin);
     }
     stop_waiting(task);
     if (task->answer == NULL || task->mfa == NULL) {
@@ -243,6 +250,7 @@ static void task_free(struct task *task)
     tenon_value_free(task->owner);
     tenon_value_free(task->answer);
     tenon_value_free(task->mfa);
+    tn_access_unref(task->origin);
     free(task);
 }
 
@@ -284,15 +292,22 @@ static enum tenon_err read_args(struct task *task, tenon_term args)
                : TENON_OK;
 }
 
-tenon_process *
-tn_task_new(tenon_node *node, tenon_term args, enum tenon_err *rc)
+tenon_process *tn_task_new(tenon_node *node,
+                           tn_access *origin,
+                           tenon_term args,
+                           enum tenon_err *rc)
 {
     struct task *task = calloc(1, sizeof *task);
     if (task == NULL) {
         *rc = TENON_E_NOMEM;
         return NULL;
     }
+    task->origin = tn_access_ref(origin);
     *rc = read_args(task, args);
+    if (*rc == TENON_OK &&
+        !tn_may_answer(node, origin, tenon_value_term(task->owner), false)) {
+        *rc = TENON_E_INVAL;
+    }
     if (*rc == TENON_OK) {
         tenon_error err = { 0 };
         task->self = tn_process_start(node,

@@ -27,6 +27,7 @@ struct child {
     enum tenon_restart restart;
     bool brutal;       /* terminate_child kills it */
     tenon_value *args; /* to start it anew; NULL: never */
+    tn_access *origin; /* kept; what the peer may use that asked for it */
 };
 
 /* The state of the server; its own callbacks, all on the loop thread, alone
@@ -64,6 +65,7 @@ static void child_free(struct child *child)
 {
     tenon_process_release(child->process);
     tenon_value_free(child->args);
+    tn_access_unref(child->origin);
     free(child);
 }
 
@@ -93,7 +95,8 @@ static enum tenon_err enter_child(tenon_process *self,
 {
     enum tenon_err rc;
     tenon_pid pid;
-    child->process = tn_task_new(tenon_process_node(self), args, &rc);
+    child->process =
+        tn_task_new(tenon_process_node(self), child->origin, args, &rc);
     if (child->process == NULL) {
         return rc;
     }
@@ -133,6 +136,7 @@ static enum tenon_err add_child(tenon_process *self,
     if (child == NULL) {
         return TENON_E_NOMEM;
     }
+    child->origin = tn_access_ref(tn_process_origin(self));
     child->restart = read_restart(part[2]);
     child->brutal = tenon_term_is_atom(part[3], "brutal_kill");
     enum tenon_err rc = TENON_OK;

@@ -47,12 +47,17 @@ static struct tn_service *find_by_function(const tenon_router *router,
 
 struct tn_target tn_service_target(struct tn_service *service)
 {
-    return (struct tn_target){ tn_serve_service, service, service->flags };
+    return (struct tn_target){ .fn = tn_serve_service,
+                               .user = service,
+                               .flags = service->flags,
+                               .asks = true };
 }
 
 struct tn_target tn_authorized_target(tenon_router *router)
 {
-    return (struct tn_target){ tn_serve_authorized, router, 0 };
+    return (struct tn_target){ .fn = tn_serve_authorized,
+                               .user = router,
+                               .asks = true };
 }
 
 /* With the lock held. */
@@ -72,7 +77,8 @@ static bool find_in_router(tenon_router *router,
         return true;
     }
     if (strcmp(name, TN_REGISTERED_FUNCTION) == 0) {
-        *target = (struct tn_target){ tn_serve_registered, router, 0 };
+        *target =
+            (struct tn_target){ .fn = tn_serve_registered, .user = router };
         return true;
     }
     return false;
@@ -90,7 +96,9 @@ bool tn_router_find_function(void *user,
 
     /* Routers of other nodes forward under their own name: any module. */
     if (arity == 4 && tenon_term_is_atom(name, TN_INVOKE_FUNCTION)) {
-        *target = (struct tn_target){ tn_serve_invoke, x3m, 0 };
+        *target = (struct tn_target){ .fn = tn_serve_invoke,
+                                      .user = x3m,
+                                      .asks = true };
         return true;
     }
     if (arity > 1 || tenon_term_atom(module, &module_atom) < 0 ||

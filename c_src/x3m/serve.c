@@ -8,6 +8,7 @@
 
 #include "base/clock.h"
 #include "base/log.h"
+#include "node/atoms.h"
 #include "node/call.h"
 #include "node/node.h"
 #include "term/build.h"
@@ -305,7 +306,21 @@ static struct service_call *take_message(tenon_call *call, tenon_term argument)
         no_clause(call, err.text);
         return NULL;
     }
+    if (!tn_may_answer(call->node, call->origin,
+                       tn_message_field(&served->message, TN_FIELD_REPLY_TO),
+                       true)) {
+        free_served(served);
+        tenon_raise(call, ":not_allowed");
+        return NULL;
+    }
     return served;
+}
+
+/* By the rules of the node, which come before the router's own. */
+static bool is_allowed(const tenon_call *call, const struct tn_service *service)
+{
+    return tn_may_serve(call->node, call->origin, service->router->module,
+                        service->name);
 }
 
 /* ---- authorizing ------------------------------------------------------ */
@@ -392,11 +407,23 @@ static void place(tenon_call *call, struct service_call *served)
     free_served(served);
 }
 
+/* As a router without an authorize clause for the message does. served:
+ * taken. */
+static void forbid(tenon_call *call, struct service_call *served)
+{
+    refuse(call, served, tn_atom_forbidden);
+    free_served(served);
+}
+
 static void decide(tenon_call *call, struct service_call *served)
 {
     tenon_builder builder;
     tenon_term refusal;
 
+    if (!is_allowed(call, served->service)) {
+        forbid(call, served);
+        return;
+    }
     tn_builder_init(&builder, TENON_TERM_MAX_BYTES);
     ask(served->service->router, &served->message, &builder);
     switch (read_verdict(&builder, &refusal)) {
@@ -442,6 +469,17 @@ void tn_serve_service(tenon_call *call, void *user)
     decide(call, served);
 }
 
+static bool is_forbidden(const tenon_call *call,
+                         const tenon_router *router,
+                         const tenon_message *message)
+{
+    tenon_atom name;
+
+    return tenon_term_atom(tn_message_field(message, TN_FIELD_SERVICE_NAME),
+                           &name) == TENON_OK &&
+           !tn_may_serve(call->node, call->origin, router->module, name.text);
+}
+
 void tn_serve_authorized(tenon_call *call, void *user)
 {
     tenon_router *router = user;
@@ -453,7 +491,11 @@ void tn_serve_authorized(tenon_call *call, void *user)
         return;
     }
     tn_builder_init(&builder, TENON_TERM_MAX_BYTES);
-    ask(router, &served->message, &builder);
+    if (is_forbidden(call, router, &served->message)) {
+        tenon_build_atom(&builder, "forbidden");
+    } else {
+        ask(router, &served->message, &builder);
+    }
     switch (read_verdict(&builder, &refusal)) {
     case ALLOWED:
         return_atom(call, "true");
@@ -555,9 +597,14 @@ void tn_serve_invoke(tenon_call *call, void *user)
     }
     struct service_call *served = take_message(call, tenon_call_arg(call, 3));
 
-    if (served != NULL) {
-        served->service = service;
-        tn_count(&service->metrics.calls);
+    if (served == NULL) {
+        return;
+    }
+    served->service = service;
+    tn_count(&service->metrics.calls);
+    if (is_allowed(call, service)) {
         run_handler(call, served);
+    } else {
+        forbid(call, served);
     }
 }

@@ -22,8 +22,8 @@ static struct tn_target find(const char *module, const char *name, size_t arity)
 {
     tenon_value *m = tenon_value_format("~a", module);
     tenon_value *f = tenon_value_format("~a", name);
-    struct tn_target target =
-        tn_function_find(node, tenon_value_term(m), tenon_value_term(f), arity);
+    struct tn_target target = tn_function_find(node, NULL, tenon_value_term(m),
+                                               tenon_value_term(f), arity);
     tenon_value_free(m);
     tenon_value_free(f);
     return target;
@@ -43,8 +43,8 @@ static void a_function_is_found_by_module_name_and_arity(void **state)
     assert_true(find("Elixir.M", "g", 2).fn == NULL);
     assert_true(find("M", "f", 2).fn == NULL);
     assert_true(
-        tn_function_find(node, (tenon_term){ NULL, 0 }, tn_atom_ok, 2).fn ==
-        NULL);
+        tn_function_find(node, NULL, (tenon_term){ NULL, 0 }, tn_atom_ok, 2)
+            .fn == NULL);
 }
 
 static void some_functions_cannot_be_registered(void **state)
@@ -259,7 +259,7 @@ a_process_that_runs_a_function_takes_no_message_for_its_arguments(void **state)
     OK(tenon_tuple_get(tenon_value_term(terms), 0, &run.module));
     OK(tenon_tuple_get(tenon_value_term(terms), 1, &run.name));
     OK(tenon_tuple_get(tenon_value_term(terms), 2, &run.args));
-    run.target = tn_function_find(node, run.module, run.name, 1);
+    run.target = tn_function_find(node, NULL, run.module, run.name, 1);
     OK(tn_spawn_local(node, &run, (tenon_term){ NULL, 0 }, NULL));
     WAIT_FOR(atomic_load(&kept.call) != NULL);
 
