@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* tenon run: a node in the foreground, with its handler libraries. */
 #include <signal.h>
+#include <string.h>
 #ifdef __linux__
 #include <malloc.h>
 #endif
@@ -73,6 +74,22 @@ static bool serve(tenon_node *node,
     return true;
 }
 
+/* One that is sent as soon as the node is ready is to end it in order. SIGHUP
+ * is the node's only where it reads certificates again. */
+static void keep_signals(const struct cli_settings *settings)
+{
+    sigset_t kept;
+
+    sigemptyset(&kept);
+    sigaddset(&kept, SIGINT);
+    sigaddset(&kept, SIGTERM);
+    if (settings->proto_dist != NULL &&
+        strstr(settings->proto_dist, "tls") != NULL) {
+        sigaddset(&kept, SIGHUP);
+    }
+    pthread_sigmask(SIG_BLOCK, &kept, NULL);
+}
+
 int cli_run(const struct cli_settings *settings)
 {
     static struct cli_library libraries[CLI_LIST_MAX];
@@ -84,6 +101,7 @@ int cli_run(const struct cli_settings *settings)
     keep_memory_small();
     /* A reader of our events that goes away must not end the node. */
     signal(SIGPIPE, SIG_IGN);
+    keep_signals(settings);
     cli_fill_config(settings, &config);
     config.err = &err;
     tenon_node *node = tenon_node_start(&config);

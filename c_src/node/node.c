@@ -2,6 +2,7 @@
 /* The node's start and stop, and small things that belong to all of it. */
 #include "node/node.h"
 
+#include <signal.h>
 #include <stdlib.h>
 #include <string.h>
 
@@ -378,17 +379,33 @@ void tenon_node_stop(tenon_node *node)
     }
 }
 
+/* A caller that has blocked them keeps those that come before the run. */
+static void unblock_signals(const tenon_node *node, sigset_t *before)
+{
+    sigset_t handled;
+    sigemptyset(&handled);
+    sigaddset(&handled, SIGINT);
+    sigaddset(&handled, SIGTERM);
+    if (node->transport.is_tls) {
+        sigaddset(&handled, SIGHUP);
+    }
+    pthread_sigmask(SIG_UNBLOCK, &handled, before);
+}
+
 int tenon_node_run(tenon_node *node)
 {
     if (node == NULL) {
         return 1;
     }
+    sigset_t before;
     tn_loop_watch_signals(node);
+    unblock_signals(node, &before);
     tn_lock(node);
     while (!node->stop_requested) {
         tn_condition_wait(&node->stop_cond, &node->lock, NULL);
     }
     tn_unlock(node);
+    pthread_sigmask(SIG_SETMASK, &before, NULL);
     tenon_node_stop(node);
     return 0;
 }

@@ -24,8 +24,12 @@ static void write_out(const struct tn_buf *text)
     size_t done = 0;
     while (done < text->len) {
         struct pollfd out = { .fd = STDOUT_FILENO, .events = POLLOUT };
-        if (poll(&out, 1, WRITE_WAIT_MS) <= 0) {
+        int ready = poll(&out, 1, WRITE_WAIT_MS);
+        if (ready == 0 || (ready < 0 && errno != EINTR)) {
             return;
+        }
+        if (ready < 0) {
+            continue;
         }
         ssize_t n = write(STDOUT_FILENO, text->bytes + done, text->len - done);
         if (n < 0 && errno != EINTR && errno != EAGAIN) {

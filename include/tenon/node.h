@@ -146,7 +146,9 @@ static inline tenon_node *tenon_node_start(const tenon_node_config *config)
 }
 
 /* Runs the node until SIGINT, SIGTERM or tenon_node_request_stop, then stops
- * it as tenon_node_stop does. It handles the two signals meanwhile.
+ * it as tenon_node_stop does. It handles the two signals meanwhile, also when
+ * the calling thread has blocked them: who blocks them before the node's start
+ * is ended in order by one that comes between start and run.
  *
  * node  taken; NULL (a failed start) gives 1 at once.
  * Returns 0, or 1 when the node was NULL.
