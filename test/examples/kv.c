@@ -256,8 +256,12 @@ static int run_node(int argc, char **argv)
     tenon_route_entry table[ROUTES_MAX];
     size_t count = 0;
     tenon_error err = { 0 };
+    /* Whom it talks to stands in the table: it looks for nobody else. */
     tenon_node *node =
-        tenon_node_start(&(tenon_node_config){ .sname = argv[1], .err = &err });
+        tenon_node_start(&(tenon_node_config){ .sname = argv[1],
+                                               .err = &err,
+                                               .no_global = true,
+                                               .no_connect_all = true });
 
     if (node == NULL) {
         fprintf(stderr, "%s: %s\n", argv[1], err.text);

@@ -36,8 +36,12 @@ defmodule TenonHarness.NodeCase do
     beam_node
   end
 
-  @doc "A Tenon node that this node is connected with."
+  @doc """
+  A Tenon node that this node is connected with: not with `:mesh`, as it would then look for the nodes of
+  all tests.
+  """
   def start_connected_tenon(opts \\ []) do
+    false = Keyword.get(opts, :mesh, false)
     tenon = start_tenon(opts)
     :pong = Node.ping(tenon.name)
     tenon

@@ -63,16 +63,28 @@ defmodule TenonHarness.InfoTest do
     end
 
     test "answers for the names of global" do
-      member = start_connected_tenon(mesh: true)
-      registered = {:info_test, make_ref()}
-      assert :global.sync() == :ok
-      assert :global.register_name(registered, self()) == :yes
-      assert :rpc.call(member.name, :global, :sync, []) == :ok
-      assert :rpc.call(member.name, :global, :whereis_name, [registered]) == self()
-      assert registered in :rpc.call(member.name, :global, :registered_names, [])
-      assert :rpc.call(member.name, :global, :whereis_name, [:nobody]) == :undefined
-      :global.unregister_name(registered)
-      assert :rpc.call(member.name, :global, :whereis_name, [registered]) == :undefined
+      # In a mesh of their own.
+      {member, other} = {start_tenon(mesh: true), start_beam()}
+      assert on(other, name: member.name, do: Node.ping(name)) == :pong
+      assert on(other, [], do: :global.sync()) == :ok
+
+      call = fn function, args ->
+        BeamNode.call(other, :rpc, :call, [member.name, :global, function, args])
+      end
+
+      holder =
+        on other, [] do
+          holder = spawn(fn -> Process.sleep(:infinity) end)
+          :yes = :global.register_name({:info, :test}, holder)
+          holder
+        end
+
+      assert call.(:sync, []) == :ok
+      assert call.(:whereis_name, [{:info, :test}]) == holder
+      assert {:info, :test} in call.(:registered_names, [])
+      assert call.(:whereis_name, [:nobody]) == :undefined
+      on other, [], do: :global.unregister_name({:info, :test})
+      assert call.(:whereis_name, [{:info, :test}]) == :undefined
     end
 
     @tag :tenon_only
