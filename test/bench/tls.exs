@@ -158,43 +158,46 @@ defmodule TlsBench do
     IO.puts("\n" <> row("#{how}, medians of #{length(rounds)}", columns))
 
     for security <- [:plain, :tls], {name, _} <- @pairs do
-      samples = for round <- rounds, do: round[{security, name}]
-      IO.puts(row("#{security} #{name}", figures(samples)))
+      IO.puts(row("#{security} #{name}", figures(rounds, {security, name})))
     end
 
-    IO.puts("\n" <> row("#{how}, calls/s over those of", ["plain", "beam_to_beam"]))
+    columns = ["calls/s of plain", "of beam_to_beam", "its CPU over this"]
+    IO.puts("\n" <> row("#{how}, times", columns))
 
     for security <- [:plain, :tls], {name, _} <- @pairs do
-      ratios =
-        for other <- [{:plain, name}, {security, :beam_to_beam}],
-            do:
-              text(
-                median(for round <- rounds, do: round[{security, name}].rate / round[other].rate),
-                2
-              )
-
+      leg = {security, name}
+      beams = {security, :beam_to_beam}
+      cpu = cpu(rounds, beams, 0..1) / cpu(rounds, leg, 0..1)
+      ratios = [rates(rounds, leg, {:plain, name}), rates(rounds, leg, beams), text(cpu, 2)]
       IO.puts(row("#{security} #{name}", ratios))
     end
   end
 
-  defp figures(samples) do
-    calls = samples |> Enum.map(& &1.calls) |> Enum.sum()
+  defp rates(rounds, leg, other) do
+    text(median(for round <- rounds, do: round[leg].rate / round[other].rate), 2)
+  end
 
-    cpu =
-      for side <- [0, 1] do
-        ticks = samples |> Enum.map(&Enum.at(&1.spent, side)) |> Enum.sum()
-        text(ticks * 1.0e6 / @ticks_per_s / calls, 1)
-      end
+  # Microseconds for a call, at one end or both. One tick stands for less than one.
+  defp cpu(rounds, leg, ends) do
+    ticks = for round <- rounds, at <- ends, do: Enum.at(round[leg].spent, at)
+    calls = for round <- rounds, do: round[leg].calls
+    max(Enum.sum(ticks), 1) * 1.0e6 / @ticks_per_s / Enum.sum(calls)
+  end
+
+  defp figures(rounds, leg) do
+    samples = for round <- rounds, do: round[leg]
 
     [
       text(median(Enum.map(samples, & &1.rate)), 0),
       text(median(Enum.map(samples, & &1.p50)) / 1_000, 0),
-      text(median(Enum.map(samples, & &1.p99)) / 1_000, 0)
-    ] ++ cpu
+      text(median(Enum.map(samples, & &1.p99)) / 1_000, 0),
+      text(cpu(rounds, leg, [0]), 1),
+      text(cpu(rounds, leg, [1]), 1)
+    ]
   end
 
   defp row(name, columns) do
-    String.pad_trailing(name, 40) <> Enum.map_join(columns, &String.pad_leading(&1, 15))
+    String.pad_trailing(name, 40) <> Enum.map_join(columns, &String.pad_leading(&1, 19))
   end
 
   defp text(number, decimals), do: :erlang.float_to_binary(number / 1, decimals: decimals)
