@@ -77,12 +77,19 @@ struct tn_info *tn_info_of(tenon_node *node)
 }
 
 const struct tn_info_function *const tn_info_tables[] = {
-    tn_info_applications_functions, tn_info_code_functions,
-    tn_info_dashboard_functions,    tn_info_global_functions,
-    tn_info_memory_functions,       tn_info_nodes_functions,
-    tn_info_observer_functions,     tn_info_process_functions,
-    tn_info_statistics_functions,   tn_info_system_functions,
-    tn_info_time_functions,         NULL,
+    tn_info_applications_functions,
+    tn_info_appmon_functions,
+    tn_info_code_functions,
+    tn_info_dashboard_functions,
+    tn_info_global_functions,
+    tn_info_memory_functions,
+    tn_info_nodes_functions,
+    tn_info_observer_functions,
+    tn_info_process_functions,
+    tn_info_statistics_functions,
+    tn_info_system_functions,
+    tn_info_time_functions,
+    NULL,
 };
 
 enum tenon_err tn_info_start(tenon_node *node, tenon_error *err)

@@ -18,7 +18,7 @@
  *   current_function,           what was spawned, else {tenon, Kind, 0}
  *   initial_call
  *   modules                     those with registered functions, `preloaded`
- *   applications                tenon
+ *   applications                tenon; net_kernel is on top of its processes
  */
 #ifndef TN_OTP_INFO_H
 #define TN_OTP_INFO_H
@@ -49,6 +49,7 @@ struct tn_info_function {
 };
 
 extern const struct tn_info_function tn_info_applications_functions[];
+extern const struct tn_info_function tn_info_appmon_functions[];
 extern const struct tn_info_function tn_info_code_functions[];
 extern const struct tn_info_function tn_info_dashboard_functions[];
 extern const struct tn_info_function tn_info_global_functions[];
@@ -95,6 +96,16 @@ void tn_info_build_memory(tenon_node *node, tenon_builder *out);
 /* Appends erlang:statistics(io), likewise (scheduler_wall_time). */
 void tn_info_build_io(tenon_node *node, tenon_builder *out);
 void tn_info_build_wall_time(tenon_node *node, tenon_builder *out);
+/* The one application, and its process on top. */
+#define TN_INFO_APPLICATION "tenon"
+#define TN_INFO_MASTER "net_kernel"
+/* Appends {Name, Description, Version} of it. */
+void tn_info_build_application(tenon_builder *out);
+/* Appends the tree of its processes, {Top, [{Pid, Label}], [{LabelOfParent,
+ * Label}], []}, as appmon_info has it; without `skip`. */
+void tn_info_build_tree(tenon_node *node,
+                        const tenon_process *skip,
+                        tenon_builder *out);
 /* Milliseconds since the node's start. */
 int64_t tn_info_uptime_ms(tenon_node *node);
 /* Jobs that wait for a thread. */

@@ -2,8 +2,6 @@
 /* Questions about applications: there is one, tenon, without an environment. */
 #include "otp/info.h"
 
-#define NAME "tenon"
-
 static void build_description(tenon_builder *out)
 {
     tn_info_build_chars(out, "A C process as a node");
@@ -50,13 +48,18 @@ static const struct {
 };
 #define KEYS (sizeof keys / sizeof *keys)
 
+void tn_info_build_application(tenon_builder *out)
+{
+    tenon_build_tuple(out, 3);
+    tenon_build_atom(out, TN_INFO_APPLICATION);
+    build_description(out);
+    build_version(out);
+}
+
 static void applications(struct tn_question *question)
 {
     tenon_build_list(question->out, 1);
-    tenon_build_tuple(question->out, 3);
-    tenon_build_atom(question->out, NAME);
-    build_description(question->out);
-    build_version(question->out);
+    tn_info_build_application(question->out);
     tenon_build_nil(question->out);
 }
 
@@ -64,7 +67,8 @@ static void applications(struct tn_question *question)
 
 static bool is_known(struct tn_question *question)
 {
-    return tenon_term_is_atom(tn_question_arg(question, 0), NAME);
+    return tenon_term_is_atom(tn_question_arg(question, 0),
+                              TN_INFO_APPLICATION);
 }
 
 static void build_all(tenon_builder *out)

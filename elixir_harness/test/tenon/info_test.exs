@@ -440,6 +440,94 @@ defmodule TenonHarness.InfoTest do
     end
   end
 
+  # As observer's tab of applications does it.
+  describe "appmon_info" do
+    @describetag :observer_backend
+
+    test "tells which applications there are, and draws one", %{name: name} do
+      {:ok, server} = appmon(name, [self(), self(), []])
+      appmon_task(server, :app_ctrl, name, true)
+      assert_receive {:delivery, ^server, :app_ctrl, ^name, [{top, app, {app, text, vsn}} | _]}
+      assert is_pid(top) and is_list(text) and is_list(vsn)
+      appmon_task(server, :app, app, true)
+      assert_receive {:delivery, ^server, :app, ^app, {root, labels, links, _more}}
+      assert_tree(root, for({_pid, label} <- labels, do: label), links)
+      assert {top, root} in labels
+      appmon_task(server, :app, :no_such_app, true)
+      assert_receive {:delivery, ^server, :app, :no_such_app, {[], [], [], []}}
+      stop_appmon(server)
+    end
+
+    test "ends with who has started it", %{name: name} do
+      me = self()
+
+      starter =
+        spawn(fn ->
+          send(me, appmon(name, [self(), self(), []]))
+          Process.sleep(:infinity)
+        end)
+
+      assert_receive {:ok, server}
+      ref = Process.monitor(server)
+      Process.exit(starter, :kill)
+      assert_receive {:DOWN, ^ref, :process, ^server, :killed}
+    end
+
+    test "wants pids", %{name: name} do
+      assert {:badrpc, {:EXIT, _}} = appmon(name, [:starter, :client, []])
+    end
+
+    @tag :tenon_only
+    test "draws what has come since, supervisors with their children" do
+      name = start_connected_tenon().name
+      {:ok, server} = appmon(name, [self(), self(), []])
+      appmon_task(server, :app, :tenon, true)
+      assert_receive {:delivery, ^server, :app, :tenon, {~c"net_kernel", labels, links, []}}
+      assert {~c"net_kernel", ~c"rex"} in links
+      assert {:rpc.call(name, :erlang, :whereis, [:echo]), ~c"echo"} in labels
+      refute List.keymember?(labels, server, 0)
+      {:ok, task} = Task.Supervisor.start_child({Demo.Tasks, name}, :demo, :sleep, [60_000])
+      label = await_label(server, task)
+      appmon_task(server, :app, :tenon, true)
+      assert_receive {:delivery, ^server, :app, :tenon, {_, labels, links, []}}
+      assert {task, label} in labels
+      assert {~c"Elixir.Demo.Tasks", label} in links
+      Process.exit(task, :kill)
+      stop_appmon(server)
+    end
+  end
+
+  defp appmon(name, args), do: :rpc.call(name, :appmon_info, :start_link2, args)
+
+  defp appmon_task(server, command, aux, on?),
+    do: GenServer.cast(server, {self(), command, aux, on?, []})
+
+  # It is linked with this process. As observer ends it.
+  defp stop_appmon(server) do
+    Process.flag(:trap_exit, true)
+    ref = Process.monitor(server)
+    Process.exit(server, :normal)
+    assert_receive {:DOWN, ^ref, :process, ^server, :normal}
+  end
+
+  # By itself, without being asked again.
+  defp await_label(server, pid) do
+    assert_receive {:delivery, ^server, :app, :tenon, {_top, labels, _links, []}}
+
+    case List.keyfind(labels, pid, 0) do
+      {^pid, label} -> label
+      nil -> await_label(server, pid)
+    end
+  end
+
+  # Each label once, and each but the root's below another.
+  defp assert_tree(root, labels, links) do
+    assert labels == Enum.uniq(labels)
+    assert root in labels
+    children = for {parent, child} <- links, parent in labels, do: child
+    assert Enum.sort(Enum.uniq(children) -- [root]) == Enum.sort(labels -- [root])
+  end
+
   # As LiveDashboard asks the node that was chosen in its node picker: a BEAM node is given the module
   # first, by code:load_binary.
   describe "Phoenix LiveDashboard" do
