@@ -104,7 +104,7 @@ defmodule Demo do
       response =
         on peer, file: file do
           message = X3m.System.Message.new(:c_digest, raw_request: %{"data" => File.read!(file)})
-          X3m.System.Dispatcher.dispatch(message).response
+          X3m.System.Dispatcher.dispatch(message, timeout: Wait.deadline_ms()).response
         end
 
       check("#{peer.name}: the digest is that of :crypto", response, {:ok, expected})
@@ -113,7 +113,8 @@ defmodule Demo do
 
   defp c_dispatches_to_elixir(tenon, [one, two]) do
     step("C dispatches to an Elixir service")
-    raw = %{"service" => :e_seen, "raw_request" => %{"amount" => 10}}
+    timeout = Wait.deadline_ms()
+    raw = %{"service" => :e_seen, "raw_request" => %{"amount" => 10}, "timeout" => timeout}
     {:ok, inner} = Services.outcome(one, :c_calls_back, raw)
     {:ok, seen} = inner["response"]
     check("the Elixir service has got the request", seen.raw_request, %{"amount" => 10})
@@ -146,7 +147,7 @@ defmodule Demo do
     step("A monitored C process dies")
 
     reasons =
-      on two, name: tenon.name do
+      on two, name: tenon.name, ms: Wait.deadline_ms() do
         {pid, ref} = :erlang.spawn_monitor(name, :demo, :exit, [:ran_out_of_ink])
         killed = Node.spawn(name, :demo, :sleep, [60_000])
         killed_ref = Process.monitor(killed)
@@ -156,7 +157,7 @@ defmodule Demo do
           receive do
             {:DOWN, ^ref, :process, ^pid, reason} -> reason
           after
-            5_000 -> :nothing_came
+            ms -> :nothing_came
           end
         end
       end
@@ -187,11 +188,12 @@ defmodule Demo do
     end
 
     Program.signal(again.program, :TERM)
-    check("SIGTERM ends it in order, exit status", Program.await_exit(again.program, 5_000), 0)
+    check("SIGTERM ends it in order, exit status", Program.await_exit(again.program), 0)
   end
 
   defp tenon(args) do
-    args = Enum.map(args, &to_string/1) ++ ["--cookie", Cluster.cookie()]
+    args = args ++ ["--cookie", Cluster.cookie(), "--timeout", Wait.deadline_ms()]
+    args = Enum.map(args, &to_string/1)
     {output, status} = System.cmd(TenonNode.executable(), args)
     {String.trim_trailing(output), status}
   end

@@ -8,11 +8,11 @@ defmodule Mesh do
   # Seconds. Short, so that a parted node is lost soon.
   @ticktime 4
   # In the end everything has to be the same within this time.
-  @settle_ms 120_000
+  @settle_ms 300_000
   # Each release compiles it for itself.
   @agent "{ok, M, B} = compile:file(\"test/mesh/mesh_node\", [binary]), " <>
            "code:load_binary(M, \"mesh_node\", B), M:main()."
-  @ask_ms 25_000
+  @ask_ms 60_000
 
   defstruct [:name, :kind, :space, :ip, :agent, :program, up: false, stopped: false]
 
@@ -115,7 +115,19 @@ defmodule Mesh do
     node = mesh[i]
     signal(node, "KILL")
     for port <- [node.agent, node.program], port != nil, do: close(port)
+    await_forgotten(node)
     Map.put(mesh, i, %{node | agent: nil, program: nil, up: false, stopped: false})
+  end
+
+  # Its name is free for the next one when the epmd of its namespace has seen it go.
+  defp await_forgotten(node) do
+    args = ["netns", "exec", node.space, "epmd", "-names"]
+    {names, _status} = System.cmd("ip", args, stderr_to_stdout: true)
+
+    if String.contains?(names, "name n") do
+      Process.sleep(20)
+      await_forgotten(node)
+    end
   end
 
   defp close(port) do

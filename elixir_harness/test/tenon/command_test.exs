@@ -297,7 +297,7 @@ defmodule TenonHarness.CommandTest do
     end
   end
 
-  defp patience([command | _]) when command in ["call", "dispatch", "services"],
+  defp patience([command | _]) when command in ["ping", "call", "dispatch", "services"],
     do: ["--timeout", to_string(@timeout)]
 
   defp patience(_args), do: []

@@ -4,7 +4,7 @@ defmodule TenonHarness.DispatchPropertyTest do
 
   # TENON_DISPATCH_RUNS=10000 for many, TENON_DISPATCH_SEED for those of an earlier run.
   @runs String.to_integer(System.get_env("TENON_DISPATCH_RUNS") || "300")
-  @timeout_ms 60_000 + 60 * @runs
+  @timeout_ms 20 * @timeout + 1_000 * @runs
 
   @tag :erpc_library
   @tag timeout: @timeout_ms
