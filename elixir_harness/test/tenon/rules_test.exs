@@ -172,25 +172,20 @@ defmodule TenonHarness.RulesTest do
       assert counted(context.tenon, :functions_refused) == 5
     end
 
-    test "is not run by a task", %{guest: guest, c: c} do
+    test "is not run by a task, nor when that is started anew", %{guest: guest, c: c} = context do
       tasks = {Demo.Tasks, c}
       assert there(guest, :task, [tasks, {:demo, :sum, [[1, 2]]}]) == {:ok, 3}
       assert {:exit, {:not_allowed, _}} = there(guest, :task, [tasks, {:demo, :echo, [1]}])
+      assert counted(context.tenon, :functions_refused) == 1
 
-      # One that is started anew is no freer than it was.
       on guest, tasks: tasks do
-        {:ok, pid} =
-          GenServer.call(
-            tasks,
-            {:start_task, [{node(), self(), self()}, [self()], {:demo, :echo, [1]}], :transient,
-             nil}
-          )
-
-        ref = Process.monitor(pid)
-        receive do: ({:DOWN, ^ref, :process, _, _} -> :ok)
+        owner = {node(), self(), self()}
+        args = [owner, [self()], {:demo, :echo, [1]}]
+        {:ok, _pid} = GenServer.call(tasks, {:start_task, args, :transient, nil})
       end
 
-      assert there(guest, :rpc, [c, {:demo, :sum, [[1]]}]) == 1
+      # The task, and each of those that come after it.
+      Wait.until("refused again", fn -> counted(context.tenon, :functions_refused) > 2 end)
     end
   end
 
@@ -241,10 +236,17 @@ defmodule TenonHarness.RulesTest do
       assert there(guest, :plain_rex, [c, {:send, :echo, :hello}]) == {:nonexisting_name, :echo}
     end
 
-    test "what serves all nodes is reached by all, and ended by none", %{guest: guest, c: c} do
+    test "what serves all nodes is reached by all, and ended or looked into by none", context do
+      %{guest: guest, c: c} = context
       rex = :rpc.call(c, :erlang, :whereis, [:rex])
-      on(guest, rex: rex, do: Process.exit(rex, :kill))
+
+      on guest, rex: rex do
+        Process.exit(rex, :kill)
+        send(rex, {:system, {self(), make_ref()}, :get_state})
+      end
+
       assert ping(guest, c) == :pong
+      assert counted(context.tenon, :names_refused) == 2
       assert :rpc.call(c, :erlang, :whereis, [:rex]) == rex
     end
   end
