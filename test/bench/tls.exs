@@ -6,6 +6,7 @@
 # includes that its schedulers look for work before they sleep.
 
 defmodule TlsBench do
+  import Bench.Figures, only: [median: 1]
   alias TenonHarness.{BeamNode, BeamStandIn, Calls, Cluster, Program, TenonNode}
   require BeamNode
 
@@ -201,7 +202,6 @@ defmodule TlsBench do
   end
 
   defp text(number, decimals), do: :erlang.float_to_binary(number / 1, decimals: decimals)
-  defp median(list), do: list |> Enum.sort() |> Enum.at(div(length(list), 2))
 end
 
 TlsBench.run()
