@@ -244,15 +244,36 @@ static struct tn_request *find_for_locked(tenon_node *node,
     return request != NULL && request->peer == peer ? request : NULL;
 }
 
+/* A process that was spawned for a request which had been given up meanwhile:
+ * nobody asks for its end, which the peer would else watch for. */
+static void forget_spawned_locked(tenon_node *node,
+                                  struct tn_peer *peer,
+                                  const struct tn_signal *reply)
+{
+    if ((reply->flags & TN_SPAWN_MONITOR) == 0 ||
+        tenon_term_type(reply->payload) != TENON_TYPE_PID ||
+        find_locked(node, reply->ref) != NULL) {
+        return;
+    }
+    struct tn_signal signal = { .kind = TN_SIG_DEMONITOR,
+                                .from = node->client->pid,
+                                .to = reply->payload,
+                                .ref = reply->ref };
+    (void)tn_peer_send_locked(node, peer, &signal);
+}
+
 bool tn_requests_on_signal(tenon_node *node,
                            tn_conn *conn,
                            const struct tn_signal *signal)
 {
     enum tn_request_end end;
     tenon_term term;
+    struct tn_peer *peer = tn_conn_user(conn);
     tn_lock(node);
-    struct tn_request *request =
-        find_for_locked(node, tn_conn_user(conn), signal);
+    struct tn_request *request = find_for_locked(node, peer, signal);
+    if (request == NULL && signal->kind == TN_SIG_SPAWN_REPLY) {
+        forget_spawned_locked(node, peer, signal);
+    }
     bool ends = request != NULL && read_end(request, signal, &end, &term);
     if (ends) {
         answered_locked(request, end);

@@ -26,6 +26,7 @@ struct got {
     uint32_t flags;
     uint64_t id;
     tenon_value *spawned; /* pid of the last spawn reply */
+    tenon_value *asked;   /* reference of the last spawn request */
 };
 
 struct peer {
@@ -50,6 +51,9 @@ record(struct end *end, tn_conn *conn, const struct tn_signal *signal)
     if (signal->kind == TN_SIG_SPAWN_REPLY) {
         tenon_value_free(got->spawned);
         got->spawned = tenon_value_new(signal->payload);
+    } else if (signal->kind == TN_SIG_SPAWN_REQUEST) {
+        tenon_value_free(got->asked);
+        got->asked = tenon_value_new(signal->ref);
     }
 }
 
@@ -71,6 +75,7 @@ static void leave(struct peer *peer)
 {
     end_close(&peer->end);
     tenon_value_free(peer->got.spawned);
+    tenon_value_free(peer->got.asked);
 }
 
 static void send_signal(struct peer *peer, struct tn_signal signal)
@@ -533,6 +538,38 @@ static void a_spawn_reply_counts_from_its_own_peer_and_once(void **state)
     leave(&liar);
 }
 
+/* The request has been given up before its reply came: the peer is not left
+ * watching the process that it has spawned. */
+static void what_is_spawned_too_late_is_not_watched(void **state)
+{
+    (void)state;
+    struct peer asked;
+    struct ended ended = { 0 };
+    join(&asked, "asked@127.0.0.1");
+    tenon_value *args = tenon_value_format("[]");
+    OK(tn_request_spawn(node, "asked@127.0.0.1", "m", "f",
+                        tenon_value_term(args), 1, note_end, &ended, NULL));
+    RUN_UNTIL(&loop, asked.got.of[TN_SIG_SPAWN_REQUEST] == 1 &&
+                         atomic_load(&ended.count) == 1);
+    assert_int_equal(ended.end, TN_END_TIMEOUT);
+    struct tn_signal reply = { .kind = TN_SIG_SPAWN_REPLY,
+                               .to = tn_process_pid(node->client),
+                               .ref = tenon_value_term(asked.got.asked),
+                               .payload = tn_atom_badopt };
+    send_signal(&asked, reply);
+    reply.payload = asked.pid;
+    send_signal(&asked, reply);
+    settle(&asked);
+    assert_int_equal(asked.got.of[TN_SIG_DEMONITOR], 0);
+    reply.flags = TN_SPAWN_MONITOR;
+    send_signal(&asked, reply);
+    settle(&asked);
+    assert_int_equal(asked.got.of[TN_SIG_DEMONITOR], 1);
+    assert_int_equal(ended.count, 1);
+    tenon_value_free(args);
+    leave(&asked);
+}
+
 /* A server may leave the reply to a process of another node. */
 static void an_alias_reply_may_come_from_any_node(void **state)
 {
@@ -909,6 +946,7 @@ int main(void)
         TEST(at_the_limit_everybody_is_answered),
         TEST(a_spawn_beyond_the_last_process_is_refused),
         TEST(a_spawn_reply_counts_from_its_own_peer_and_once),
+        TEST(what_is_spawned_too_late_is_not_watched),
         TEST(an_alias_reply_may_come_from_any_node),
 #ifndef TN_HOSTILE
         TEST(a_flood_of_one_name_leaves_the_others_alone),
