@@ -75,7 +75,7 @@ static bool serve(tenon_node *node,
 }
 
 /* One that is sent as soon as the node is ready is to end it in order. SIGHUP
- * is the node's only where it reads certificates again. */
+ * is the node's only where it reads certificates or rules again. */
 static void keep_signals(const struct cli_settings *settings)
 {
     sigset_t kept;
@@ -83,8 +83,9 @@ static void keep_signals(const struct cli_settings *settings)
     sigemptyset(&kept);
     sigaddset(&kept, SIGINT);
     sigaddset(&kept, SIGTERM);
-    if (settings->proto_dist != NULL &&
-        strstr(settings->proto_dist, "tls") != NULL) {
+    if (settings->rules != NULL ||
+        (settings->proto_dist != NULL &&
+         strstr(settings->proto_dist, "tls") != NULL)) {
         sigaddset(&kept, SIGHUP);
     }
     pthread_sigmask(SIG_BLOCK, &kept, NULL);

@@ -366,12 +366,17 @@ static void reload_asked(uv_signal_t *handle, int number)
     tn_rules_reload_later(node);
 }
 
+bool tn_loop_watches_hup(const tenon_node *node)
+{
+    return node->transport.is_tls || node->rules_file != NULL;
+}
+
 static void watch_signals(tenon_node *node, void *user)
 {
     (void)user;
     uv_signal_start(&node->sigint, signal_came, SIGINT);
     uv_signal_start(&node->sigterm, signal_came, SIGTERM);
-    if (node->transport.is_tls || node->rules_file != NULL) {
+    if (tn_loop_watches_hup(node)) {
         uv_signal_start(&node->sighup, reload_asked, SIGHUP);
     }
 }

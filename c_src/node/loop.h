@@ -20,6 +20,8 @@ void tn_loop_gather(tenon_node *node);
 
 /* SIGINT and SIGTERM ask for the node's stop from now on. */
 void tn_loop_watch_signals(tenon_node *node);
+/* Whether SIGHUP is among them: there is something to read again. */
+bool tn_loop_watches_hup(const tenon_node *node);
 
 /* Gives the node's name back to epmd, waits until all output is written, at
  * most timeout_ms, and closes all connections. Threads: one, not the loop. */

@@ -386,7 +386,7 @@ static void unblock_signals(const tenon_node *node, sigset_t *before)
     sigemptyset(&handled);
     sigaddset(&handled, SIGINT);
     sigaddset(&handled, SIGTERM);
-    if (node->transport.is_tls) {
+    if (tn_loop_watches_hup(node)) {
         sigaddset(&handled, SIGHUP);
     }
     pthread_sigmask(SIG_UNBLOCK, &handled, before);

@@ -181,7 +181,7 @@ defmodule TenonHarness.RulesTest do
       on guest, tasks: tasks do
         owner = {node(), self(), self()}
         args = [owner, [self()], {:demo, :echo, [1]}]
-        {:ok, _pid} = GenServer.call(tasks, {:start_task, args, :transient, nil})
+        {:ok, _pid} = Wait.call(tasks, {:start_task, args, :transient, nil})
       end
 
       # The task, and each of those that come after it.
@@ -217,7 +217,7 @@ defmodule TenonHarness.RulesTest do
       assert counted(context.tenon, :names_refused) >= 2
       line = TenonNode.await_event(context.tenon, "refused", name: "echo")
       assert line["peer"] == to_string(guest.name)
-      assert GenServer.call({:echo, c}, 1) == 1
+      assert Wait.call({:echo, c}, 1) == 1
     end
 
     test "is nobody by its pid either", %{guest: guest, c: c} do
