@@ -140,12 +140,16 @@ void tn_peers_flush_dirty(tenon_node *node)
     }
 }
 
-/* Keeps a signal for later. */
-static enum tenon_err keep_pending(struct tn_peer *peer,
+/* Keeps a signal for later; not more than the connection will take. */
+static enum tenon_err keep_pending(const tenon_node *node,
+                                   struct tn_peer *peer,
                                    const struct tn_signal *signal)
 {
     bool awaited = tn_signal_is_awaited(signal);
-    if (!awaited && peer->pending.len >= TN_PENDING_MAX_BYTES) {
+    size_t max = node->output_max_bytes < TN_PENDING_MAX_BYTES
+                     ? node->output_max_bytes
+                     : TN_PENDING_MAX_BYTES;
+    if (!awaited && peer->pending.len >= max) {
         return TENON_E_QUEUE_FULL;
     }
     enum tenon_err rc =
@@ -167,7 +171,7 @@ enum tenon_err tn_peer_send_locked(tenon_node *node,
         return TENON_E_NODEDOWN;
     }
     if (peer->state != TN_PEER_UP) {
-        return keep_pending(peer, signal);
+        return keep_pending(node, peer, signal);
     }
     enum tenon_err rc = tn_conn_send(peer->conn, signal, NULL);
     if (rc == TENON_OK) {

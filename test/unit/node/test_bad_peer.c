@@ -13,6 +13,9 @@
 #include "nodes.h"
 #include "unit/support/ends.h"
 
+/* Less than a node keeps for a peer by itself, before and after it is up. */
+#define OUTPUT_MAX (4u << 20)
+
 static uv_loop_t loop;
 static tenon_node *node;
 static tenon_process *box; /* on the node, registered as "box" */
@@ -112,7 +115,7 @@ static tenon_value *ref_of(const char *name, uint32_t number)
 static int start_node(void **state)
 {
     (void)state;
-    node = known_node_with(NULL, 4u << 20);
+    node = known_node_with(NULL, OUTPUT_MAX);
     box = new_box(node, "box");
     return uv_loop_init(&loop);
 }
@@ -832,7 +835,7 @@ static void only_so_much_waits_for_a_handshake(void **state)
            TENON_OK) {
         sent++;
     }
-    assert_int_equal(sent, TN_PENDING_MAX_BYTES / sizeof bytes);
+    assert_int_equal(sent, OUTPUT_MAX / sizeof bytes);
     assert_int_equal(tenon_send_format(node, &to, "~b", bytes, sizeof bytes),
                      TENON_E_QUEUE_FULL);
     /* What somebody waits for has room of its own. */
