@@ -51,17 +51,15 @@ endif
 LIB_SRC := $(filter-out c_src/cli/%,$(wildcard c_src/*/*.c))
 CLI_SRC := $(wildcard c_src/cli/*.c)
 # Handler libraries: shared objects that `tenon run --load` serves. All examples
-# but demo.c are programs, account.c and reminder.c are both.
-HANDLER_SRC := $(addprefix test/examples/,demo.c account.c reminder.c)
+# but demo.c are programs, account.c, kv.c and reminder.c are both.
+HANDLER_SRC := $(addprefix test/examples/,demo.c account.c kv.c reminder.c)
 EXAMPLE_SRC := $(filter-out %/demo.c,$(wildcard test/examples/*.c))
 UNIT_SRC := $(wildcard test/unit/*/test_*.c)
 # Linked into every unit test; nomem.c only where the allocator is wrapped.
 SUPPORT_SRC := $(wildcard test/unit/support/*.c)
 FUZZ_SRC := $(wildcard test/fuzz/fuzz_*.c)
-# What the ExUnit suite drives besides: handler libraries, and programs.
-LIVE_HANDLER_SRC := $(wildcard test/live/probe.c test/live/client.c \
-    test/live/servers.c)
-LIVE_SRC := $(filter-out $(LIVE_HANDLER_SRC),$(wildcard test/live/*.c))
+# Handler libraries that the ExUnit suite drives besides.
+LIVE_HANDLER_SRC := $(wildcard test/live/*.c)
 BENCH_SRC := $(wildcard test/bench/bench_*.c)
 PUBLIC_H := $(wildcard include/*.h include/*/*.h)
 
@@ -74,9 +72,6 @@ NOMEM_OBJ := $(call obj,test/unit/support/nomem.c)
 SUPPORT_OBJ := $(filter-out $(NOMEM_OBJ),$(call obj,$(SUPPORT_SRC)))
 UNIT_BIN := $(call bin,$(UNIT_SRC))
 EXAMPLE_BIN := $(call bin,$(EXAMPLE_SRC))
-# Examples that the suite drives as well.
-LIVE_EXAMPLE_BIN := $(patsubst %,$(OUT)/test/live/%,kv)
-LIVE_BIN := $(call bin,$(LIVE_SRC)) $(LIVE_EXAMPLE_BIN)
 BENCH_BIN := $(call bin,$(BENCH_SRC))
 FUZZ_BIN := $(call bin,$(FUZZ_SRC))
 REPLAY_BIN := $(patsubst test/fuzz/fuzz_%.c,$(OUT)/test/fuzz/replay_%,$(FUZZ_SRC))
@@ -84,8 +79,7 @@ HANDLERS := $(patsubst test/examples/%.c,handlers/%.so,$(HANDLER_SRC))
 LIVE_HANDLERS := $(patsubst test/live/%.c,$(PRIV)/handlers/%.so,$(LIVE_HANDLER_SRC))
 ALL_OBJ := $(call obj,$(LIB_SRC) $(CLI_SRC) $(sort $(HANDLER_SRC) \
     $(EXAMPLE_SRC)) $(UNIT_SRC) $(SUPPORT_SRC) $(FUZZ_SRC) $(LIVE_HANDLER_SRC) \
-    $(LIVE_SRC) $(BENCH_SRC) \
-    test/fuzz/replay_main.c)
+    $(BENCH_SRC) test/fuzz/replay_main.c)
 
 RESULTS := $(if $(LIB_SRC),lib/libtenon.a lib/libtenon.so) \
     $(if $(CLI_SRC),bin/tenon) $(HANDLERS)
@@ -314,15 +308,6 @@ $(OUT)/test/examples/%: $(OUT)/test/examples/%.o $(LIB_A)
 	$(say)
 	$(Q)$(link) -o $@ $< $(LIB_A) $(TN_LIBS) $(LDFLAGS)
 
-$(LIVE_EXAMPLE_BIN): $(OUT)/test/live/%: $(OUT)/test/examples/%
-	@mkdir -p $(@D)
-	$(Q)cp -f $< $@
-
-$(OUT)/test/live/%: $(OUT)/test/live/%.o $(LIB_SO)
-	$(say)
-	$(Q)$(link) -o $@ $< -L$(STAGE)/lib -ltenon \
-	    -Wl,-rpath,$(abspath $(STAGE)/lib) $(LDFLAGS)
-
 $(OUT)/test/bench/%: $(OUT)/test/bench/%.o $(LIB_A)
 	$(say)
 	$(Q)$(link) -o $@ $< $(LIB_A) $(TN_LIBS) $(LDFLAGS)
@@ -365,13 +350,12 @@ examples: all $(EXAMPLE_BIN)
 replay: $(REPLAY_BIN)
 	@sh test/replay $(REPLAY_BIN)
 
-live: $(LIVE_HANDLERS) $(LIVE_BIN)
+live: $(LIVE_HANDLERS)
 
 # What the ExUnit suite is to drive.
 SUBJECT = TENON_BIN=$(abspath $(PRIV)/bin/tenon) \
     TENON_DEMO_SO=$(abspath $(PRIV)/handlers/demo.so) \
     TENON_LIVE_SO=$(abspath $(PRIV)/handlers/probe.so) \
-    TENON_LIVE_DIR=$(abspath $(OUT)/test/live) \
     TENON_SAN=$(filter-out none,$(SAN))
 # A sanitizer reports into a file: a test that kills the node would not see it.
 REPORTS := $(abspath $(OUT)/reports)

@@ -5,8 +5,9 @@
  * buckets with nodes of Elixir that run the guide's modules; an Agent's
  * functions travel as {module, function, args}, since C cannot run a fun.
  *
- *     kv                         two nodes in this program, that try it
- *     kv NODE a-m=NODE n-z=NODE  one node, until it is told to stop
+ * As a library it is loaded by each node (`tenon run --load kv.so`), with the
+ * table of all of them in KV_ROUTES: a-m=NODE,n-z=NODE. As a program it has
+ * two nodes of its own, that try it.
  */
 #include <string.h>
 
@@ -16,6 +17,7 @@
 #define ROUTER "Elixir.KV.Router"
 #define ROUTER_TASKS "Elixir.KV.RouterTasks"
 #define ROUTES_MAX 16
+#define ROUTES_MAX_BYTES 2000
 
 /* ---- buckets ----------------------------------------------------------- *
  * Everything of the store runs on the loop thread of its node, one thing at a
@@ -38,6 +40,9 @@ struct bucket {
 
 struct store {
     struct bucket *buckets;
+    char routes[ROUTES_MAX_BYTES]; /* KV_ROUTES, which the table is cut from */
+    tenon_route_entry table[ROUTES_MAX];
+    size_t count;
 };
 
 /* Where the pair with that key hangs, or where one would. */
@@ -217,65 +222,78 @@ static void lookup(tenon_call *call, void *user)
 
 /* ---- a node ------------------------------------------------------------ */
 
-/* Makes a node of the store; `table` is the same on each. */
-static tenon_routes *serve(tenon_node *node,
-                           struct store *store,
-                           const tenon_route_entry *table,
-                           size_t count)
+/* "a-m=NODE" */
+static bool read_route(const char *text, tenon_route_entry *entry)
+{
+    if (strlen(text) <= 4 || text[1] != '-' || text[3] != '=') {
+        return false;
+    }
+    *entry =
+        (tenon_route_entry){ (uint8_t)text[0], (uint8_t)text[2], text + 4 };
+    return true;
+}
+
+/* Reads KV_ROUTES. */
+static bool read_routes(struct store *store)
+{
+    const char *routes = getenv("KV_ROUTES");
+    char *rest = store->routes;
+
+    if (routes == NULL || strlen(routes) >= sizeof store->routes) {
+        return false;
+    }
+    memcpy(store->routes, routes, strlen(routes) + 1);
+    while (rest != NULL && store->count < ROUTES_MAX) {
+        if (!read_route(strsep(&rest, ","), &store->table[store->count++])) {
+            return false;
+        }
+    }
+    return rest == NULL;
+}
+
+static tenon_routes *
+serve(tenon_node *node, struct store *store, tenon_error *err)
 {
     tenon_process *tasks = tenon_task_supervisor_start(
-        node, &(tenon_task_supervisor_config){ .name = ROUTER_TASKS });
+        node,
+        &(tenon_task_supervisor_config){ .name = ROUTER_TASKS, .err = err });
 
-    CHECK(tasks != NULL);
     tenon_process_release(tasks);
-    CHECK(tenon_function(node, REGISTRY, "create", 2, create, store,
-                         TENON_INLINE) == TENON_OK);
-    CHECK(tenon_function(node, REGISTRY, "lookup", 2, lookup, store,
-                         TENON_INLINE) == TENON_OK);
-    tenon_routes *routes = tenon_routes_start(node, &(tenon_routes_config){
-                                                        .module = ROUTER,
-                                                        .tasks = ROUTER_TASKS,
-                                                        .entries = table,
-                                                        .entry_count = count,
-                                                    });
-
-    CHECK(routes != NULL);
-    return routes;
-}
-
-/* "a-m=NODE" */
-static tenon_route_entry read_route(const char *text)
-{
-    CHECK(strlen(text) > 4 && text[1] == '-' && text[3] == '=');
-    return (tenon_route_entry){ (uint8_t)text[0], (uint8_t)text[2], text + 4 };
-}
-
-static int run_node(int argc, char **argv)
-{
-    struct store store = { NULL };
-    tenon_route_entry table[ROUTES_MAX];
-    size_t count = 0;
-    tenon_error err = { 0 };
-    /* Whom it talks to stands in the table: it looks for nobody else. */
-    tenon_node *node =
-        tenon_node_start(&(tenon_node_config){ .sname = argv[1],
-                                               .err = &err,
-                                               .no_global = true,
-                                               .no_connect_all = true });
-
-    if (node == NULL) {
-        fprintf(stderr, "%s: %s\n", argv[1], err.text);
-        return 1;
+    if (tasks == NULL ||
+        tenon_function(node, REGISTRY, "create", 2, create, store,
+                       TENON_INLINE) != TENON_OK ||
+        tenon_function(node, REGISTRY, "lookup", 2, lookup, store,
+                       TENON_INLINE) != TENON_OK) {
+        return NULL;
     }
-    CHECK(argc - 2 <= ROUTES_MAX);
-    for (int i = 2; i < argc; i++) {
-        table[count++] = read_route(argv[i]);
-    }
-    serve(node, &store, table, count);
-    tenon_node_log(node, TENON_LOG_INFO, "ready", "node", tenon_node_name(node),
-                   NULL);
-    return tenon_node_run(node);
+    return tenon_routes_start(node, &(tenon_routes_config){
+                                        .module = ROUTER,
+                                        .tasks = ROUTER_TASKS,
+                                        .entries = store->table,
+                                        .entry_count = store->count,
+                                        .err = err,
+                                    });
 }
+
+static enum tenon_err load(tenon_node *node, void **state, tenon_error *err)
+{
+    struct store *store = calloc(1, sizeof *store);
+
+    if (store == NULL) {
+        return TENON_E_NOMEM;
+    }
+    if (!read_routes(store)) {
+        snprintf(err->text, sizeof err->text,
+                 "KV_ROUTES: expected a-m=NODE,n-z=NODE and at most %d of them",
+                 ROUTES_MAX);
+        free(store);
+        return TENON_E_INVAL;
+    }
+    *state = store;
+    return serve(node, store, err) != NULL ? TENON_OK : TENON_E_INVAL;
+}
+
+TENON_HANDLERS = { TENON_HANDLERS_ABI, "kv", load, free };
 
 /* ---- two nodes, tried --------------------------------------------------- */
 
@@ -337,18 +355,22 @@ static void use_bucket(tenon_node *node,
     tenon_value_free(created);
 }
 
-static int try_two_nodes(void)
+int main(void)
 {
-    struct store stores[2] = { { NULL }, { NULL } };
+    struct store stores[2] = { { .buckets = NULL }, { .buckets = NULL } };
     tenon_node *foo = start_node("foo");
     tenon_node *bar = start_node("bar");
-    const tenon_route_entry table[] = {
-        { 'a', 'm', tenon_node_name(foo) },
-        { 'n', 'z', tenon_node_name(bar) },
-    };
-    tenon_routes *from_foo = serve(foo, &stores[0], table, 2);
-    tenon_routes *from_bar = serve(bar, &stores[1], table, 2);
+    char table[300];
     tenon_error err = { 0 };
+
+    snprintf(table, sizeof table, "a-m=%s,n-z=%s", tenon_node_name(foo),
+             tenon_node_name(bar));
+    setenv("KV_ROUTES", table, 1);
+    CHECK(read_routes(&stores[0]) && read_routes(&stores[1]));
+    tenon_routes *from_foo = serve(foo, &stores[0], &err);
+    tenon_routes *from_bar = serve(bar, &stores[1], &err);
+
+    CHECK(from_foo != NULL && from_bar != NULL);
 
     use_bucket(foo, from_foo, "apples", foo);
     use_bucket(foo, from_foo, "pears", bar);
@@ -367,9 +389,4 @@ static int try_two_nodes(void)
     tenon_node_stop(foo);
     puts("kv: buckets made, found and used, here and there");
     return 0;
-}
-
-int main(int argc, char **argv)
-{
-    return argc > 1 ? run_node(argc, argv) : try_two_nodes();
 }

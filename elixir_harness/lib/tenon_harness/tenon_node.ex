@@ -25,9 +25,6 @@ defmodule TenonHarness.TenonNode do
   @doc "The handler library with which tests make a node call and start tasks elsewhere; beside `probe.so`."
   def client_so, do: Path.join(Path.dirname(probe_so()), "client.so")
 
-  @doc "A program that the suite drives besides, by its name."
-  def live(name), do: Path.join(path("TENON_LIVE_DIR", "../_build/cc-none/test/live"), name)
-
   @doc "The handler library with servers and supervisors."
   def servers_so, do: probe_so() |> Path.dirname() |> Path.join("servers.so")
 

@@ -144,10 +144,9 @@ defmodule TenonHarness.KvTest do
       :ok = [name: name] |> start_beam() |> BeamNode.call(KV, :start, [table])
     else
       routes = for {range, node} <- table, do: "#{<<range.first>>}-#{<<range.last>>}=#{node}"
-      env = [{"RELEASE_COOKIE", Cluster.cookie()}]
-      {:ok, kv} = Program.start(TenonNode.live("kv"), args: [to_string(name) | routes], env: env)
-      on_exit(fn -> Program.stop(kv) end)
-      Program.await(kv, "the store", @timeout, &Log.match(&1, :ready))
+      kv = Path.join(Path.dirname(TenonNode.demo_so()), "kv.so")
+      env = [{"KV_ROUTES", Enum.join(routes, ",")}]
+      start_tenon(name: name, load: false, env: env, args: ["--load", kv])
     end
   end
 end
