@@ -356,7 +356,7 @@ void tenon_node_stop(tenon_node *node)
         return;
     }
     /* A start that failed has its own line, and nothing that ends. */
-    enum tn_level level = node->epmd != NULL ? TN_INFO : TN_DEBUG;
+    enum tn_level level = node->loop_started ? TN_INFO : TN_DEBUG;
     tn_log(&node->log, level, "stopping", "node", node->name.full, NULL);
     tell_parts(node);
     tn_lock(node);
