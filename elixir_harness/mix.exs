@@ -17,7 +17,7 @@ defmodule TenonHarness.MixProject do
 
   # X3m.System is loaded here and started on the nodes that the tests start, not on their own.
   def application do
-    [extra_applications: [:logger, :crypto], included_applications: [:x3m_system]]
+    [extra_applications: [:logger, :crypto, :ssl], included_applications: [:x3m_system]]
   end
 
   defp elixirc_paths(:test), do: ["lib", "test/support"]

@@ -6,7 +6,7 @@ defmodule TenonHarness.BeamNode do
   leaves no trace in what the node sees of its cluster.
   """
 
-  alias TenonHarness.{Cluster, Program, Wait}
+  alias TenonHarness.{Carrier, Cluster, Program, Wait}
 
   defstruct [:name, :program]
 
@@ -16,14 +16,15 @@ defmodule TenonHarness.BeamNode do
   @doc """
   Starts a node and waits until it can be driven.
 
-  Options: `:name` (a full name), `:long_names`, `:cookie`, `:hidden`, `:ticktime_s`, `:env`, `:erl`
+  Options: `:name` (a full name), `:cookie`, `:hidden`, `:ticktime_s`, `:env`, `:erl`
   (further arguments for `erl`), `:partitions` (true: `:global` may disconnect nodes to prevent
   overlapping partitions, as it does by default), `:x3m` (a generation: X3m.System is started with it).
   """
   def start(opts \\ []) do
     name = opts[:name] || Cluster.unique_node("beam")
     env = [{"X3M_GENERATION", to_string(opts[:x3m] || "")} | Keyword.get(opts, :env, [])]
-    args = ["-noinput" | name_args(name, opts) ++ paths() ++ Keyword.get(opts, :erl, [])]
+    args = ["-noinput" | name_args(name, opts) ++ Carrier.erl_args(name) ++ paths()]
+    args = args ++ Keyword.get(opts, :erl, [])
     args = args ++ ["-s", "Elixir.TenonHarness.BeamNode.Control", "main"]
     {:ok, program} = Program.start(erl(), args: args, env: env, stdin: :own, stop_signal: :KILL)
     Program.await(program, "node #{name}", Wait.deadline_ms(), &(&1 == "@ready"))
@@ -98,7 +99,7 @@ defmodule TenonHarness.BeamNode do
   end
 
   defp name_args(name, opts) do
-    [if(opts[:long_names], do: "-name", else: "-sname"), to_string(name)] ++
+    [if(Carrier.long_name?(name), do: "-name", else: "-sname"), to_string(name)] ++
       ["-setcookie", opts[:cookie] || Cluster.cookie()] ++
       if(opts[:hidden], do: ["-hidden"], else: []) ++
       ["-kernel", "prevent_overlapping_partitions", "#{opts[:partitions] || false}"] ++

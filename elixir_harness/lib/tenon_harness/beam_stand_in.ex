@@ -20,8 +20,8 @@ defmodule TenonHarness.BeamStandIn do
     end
 
     Enum.each(connect, &Node.connect/1)
-    [alive, host] = node() |> to_charlist() |> :string.split(~c"@")
-    {:port, port, _version} = :erl_epmd.port_please(alive, host)
+    [alive, _host] = node() |> to_charlist() |> :string.split(~c"@")
+    {:port, port, _version} = :erl_epmd.port_please(alive, {127, 0, 0, 1})
     log("event=ready node=#{node()} port=#{port}")
   end
 

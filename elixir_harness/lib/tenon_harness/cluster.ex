@@ -1,10 +1,9 @@
 defmodule TenonHarness.Cluster do
   @moduledoc """
-  What all nodes of one run share: host, cookie, names that no other run uses, epmd.
+  What all nodes of one run share: cookie, names that no other run uses, epmd.
   """
 
-  @doc "The host part of the names. Loopback, so that no machine needs to resolve its own name."
-  def host, do: System.get_env("TENON_HOST") || "localhost"
+  alias TenonHarness.Carrier
 
   @doc "The cookie of this run, as a string."
   def cookie do
@@ -22,14 +21,14 @@ defmodule TenonHarness.Cluster do
   @doc "A node name without its host that nobody else uses."
   def unique(prefix), do: "#{prefix}_#{random()}"
 
-  @doc "A full node name that nobody else uses."
-  def unique_node(prefix), do: :"#{unique(prefix)}@#{host()}"
+  @doc "A full node name that nobody else uses, at this machine's loopback."
+  def unique_node(prefix), do: :"#{unique(prefix)}@#{Carrier.host()}"
 
   @doc "Makes this virtual machine a node of the cluster."
   def join! do
     unless Node.alive?() do
-      start_epmd!()
-      {:ok, _pid} = Node.start(unique_node("driver"), :shortnames)
+      if Carrier.epmd?(), do: start_epmd!()
+      Carrier.start_node!(unique_node("driver"))
       Node.set_cookie(String.to_atom(cookie()))
     end
 

@@ -6,7 +6,7 @@ defmodule TenonHarness.TenonNode do
   expect can be compared with what a BEAM node does.
   """
 
-  alias TenonHarness.{BeamNode, BeamStandIn, Cluster, Log, Program, Wait}
+  alias TenonHarness.{BeamNode, BeamStandIn, Carrier, Cluster, Log, Program, Wait}
 
   defstruct [:name, :program, :port]
 
@@ -31,7 +31,7 @@ defmodule TenonHarness.TenonNode do
   @doc """
   Starts a node and waits until it is ready.
 
-  Options: `:name` (a full name, or one without its host), `:long_names`, `:cookie`, `:hidden`, `:connect` (a list of nodes),
+  Options: `:name` (a full name, or one without its host), `:cookie`, `:hidden`, `:connect` (a list of nodes),
   `:env`, `:load` (false for a node without `demo.so`), `:probe` (true for one with `probe.so`), `:servers`,
   `:ticktime_s`,
   `:pg_scope`, `:mesh` (true: as the node is by default, a member of `:global` that looks for the whole
@@ -49,8 +49,9 @@ defmodule TenonHarness.TenonNode do
 
   @doc "The arguments of `tenon run` for these options."
   def run_args(name, opts) do
-    ["run", if(opts[:long_names], do: "--name", else: "--sname"), to_string(name)] ++
-      ["--cookie", opts[:cookie] || Cluster.cookie()] ++
+    ["run", if(Carrier.long_name?(name), do: "--name", else: "--sname"), to_string(name)] ++
+      if(opts[:cookie] == false, do: [], else: ["--cookie", opts[:cookie] || Cluster.cookie()]) ++
+      Carrier.run_args(name) ++
       if(opts[:hidden], do: ["--hidden"], else: []) ++
       if(opts[:mesh], do: [], else: ["--no-global", "--no-connect-all"]) ++
       if(opts[:ticktime_s], do: ["--ticktime", to_string(opts[:ticktime_s])], else: []) ++
@@ -93,10 +94,25 @@ defmodule TenonHarness.TenonNode do
     Program.await_exit(program)
   end
 
-  @doc "Runs the `tenon` command to its end: `{output, exit_status}`."
+  @doc """
+  Runs the `tenon` command to its end: `{output, exit_status}`.
+
+  What asks a node reaches it as the nodes of this run reach each other.
+  """
   def command(args, opts \\ []) do
-    System.cmd(executable(), args, Keyword.merge([stderr_to_stdout: true], opts))
+    System.cmd(executable(), reaching(args), Keyword.merge([stderr_to_stdout: true], opts))
   end
+
+  @doc "The same with standard output alone."
+  def command_output(args) do
+    only_stdout = ["-c", "exec \"$@\" 2>/dev/null", "sh", executable() | reaching(args)]
+    System.cmd("/bin/sh", only_stdout)
+  end
+
+  defp reaching([command | _] = args) when command in ~w(ping call dispatch services),
+    do: args ++ Carrier.command_args()
+
+  defp reaching(args), do: args
 
   defp start_tenon(name, opts) do
     {:ok, program} =

@@ -11,7 +11,7 @@ defmodule TenonHarness.NodeCase do
     quote do
       import TenonHarness.BeamNode, only: [on: 2, on: 3]
       import TenonHarness.NodeCase
-      alias TenonHarness.{BeamNode, Cluster, Log, Program, RawPeer, TenonNode, Wait}
+      alias TenonHarness.{BeamNode, Carrier, Cluster, Log, Program, RawPeer, TenonNode, Wait}
 
       @timeout TenonHarness.Wait.deadline_ms()
     end
@@ -66,12 +66,5 @@ defmodule TenonHarness.NodeCase do
       {:error, _taken} ->
         free_port()
     end
-  end
-
-  @doc "The port at which a node listens, as epmd tells it."
-  def port_of(node) do
-    [alive, host] = node |> to_charlist() |> :string.split(~c"@")
-    {:port, port, _version} = :erl_epmd.port_please(alive, host)
-    port
   end
 end

@@ -5,9 +5,9 @@ defmodule TenonHarness.RawPeer do
   It shakes hands as version 6 asks; what it sends after that is up to the test.
   """
 
-  alias TenonHarness.{Cluster, Wait}
+  alias TenonHarness.{Carrier, Cluster, TenonNode, Wait}
 
-  defstruct [:socket, :name, :creation]
+  defstruct [:socket, :name, :creation, :listener, :epmd]
 
   # What every release from OTP 23 on asks for, and nothing that changes the framing.
   @flags 0xD075F5FBD
@@ -15,12 +15,10 @@ defmodule TenonHarness.RawPeer do
 
   def flags, do: @flags
 
-  @doc "Connects to a port of this machine and shakes hands; options `:name`, `:flags`, `:cookie`."
-  def connect(port, opts \\ []) do
-    {:ok, socket} = open(port)
-    name = opts[:name] || Cluster.unique_node("raw")
-    raw = %__MODULE__{socket: socket, name: name, creation: creation()}
-    send_name(raw, Keyword.get(opts, :flags, @flags))
+  @doc "Connects to a node of this run and shakes hands; options `:name`, `:flags`, `:cookie`."
+  def connect(node, opts \\ []) do
+    {:ok, raw} = open(node, opts)
+    :ok = send_name(raw, Keyword.get(opts, :flags, @flags))
 
     case status(raw) do
       "ok" -> finish(raw, opts)
@@ -30,19 +28,49 @@ defmodule TenonHarness.RawPeer do
     end
   end
 
-  @doc "A bare connection, without any handshake."
-  def open(port) do
-    :gen_tcp.connect({127, 0, 0, 1}, port, [:binary, active: false, packet: 2, nodelay: true])
+  @doc "A bare connection, without any handshake but that of TLS; option `:name`."
+  def open(node, opts \\ []) do
+    name = opts[:name] || Cluster.unique_node("raw")
+    socket_opts = [:binary, active: false, nodelay: true] ++ carrier_opts(:client)
+
+    with {:ok, socket} <- carrier().connect(address(node), port(node), socket_opts),
+         do: {:ok, %__MODULE__{socket: socket, name: name, creation: creation()}}
   end
 
-  def send_name(raw, flags) do
+  @doc "Listens as the node `name`, where the others of this run look for it."
+  def listen(name) do
+    address = Carrier.address(name)
+
+    {:ok, listener} =
+      carrier().listen(
+        Carrier.port() || 0,
+        [:binary, active: false, reuseaddr: true, ip: address] ++ carrier_opts(:server)
+      )
+
+    {:ok, {_address, port}} = sockname(listener)
+    epmd = if Carrier.epmd?(), do: register_in_epmd(name, port)
+    %__MODULE__{listener: listener, epmd: epmd, name: name, creation: creation()}
+  end
+
+  @doc "Accepts a connection, up to and with the first packet: the name of the node that sends it."
+  def accept_name(raw) do
+    {:ok, socket} = accept(raw.listener)
+
+    {:ok, <<"N", _flags::64, _creation::32, len::16, name::binary-size(len), _::binary>>} =
+      carrier().recv(socket, 0, @timeout_ms)
+
+    {%{raw | socket: socket}, String.to_atom(name)}
+  end
+
+  @doc "Sends the packet that begins the handshake."
+  def send_name(raw, flags \\ @flags) do
     name = to_string(raw.name)
     send_packet(raw, <<"N", flags::64, raw.creation::32, byte_size(name)::16, name::binary>>)
   end
 
   @doc "The text of the status packet, or the reason why none came."
   def status(raw) do
-    case :gen_tcp.recv(raw.socket, 0, @timeout_ms) do
+    case carrier().recv(raw.socket, 0, @timeout_ms) do
       {:ok, <<"s", status::binary>>} -> status
       {:error, reason} -> reason
     end
@@ -53,59 +81,25 @@ defmodule TenonHarness.RawPeer do
     cookie = opts[:cookie] || Cluster.cookie()
 
     with {:ok, <<"N", _flags::64, challenge::32, _creation::32, _name::binary>>} <-
-           :gen_tcp.recv(raw.socket, 0, @timeout_ms),
+           carrier().recv(raw.socket, 0, @timeout_ms),
          :ok <- send_packet(raw, <<"r", 0::32, digest(cookie, challenge)::binary>>),
-         {:ok, <<"a", digest::binary-16, _::binary>>} <- :gen_tcp.recv(raw.socket, 0, @timeout_ms) do
+         {:ok, <<"a", digest::binary-16, _::binary>>} <-
+           carrier().recv(raw.socket, 0, @timeout_ms) do
       ^digest = digest(cookie, 0)
-      :ok = :inet.setopts(raw.socket, packet: 4)
+      :ok = set_packet(raw, 4)
       {:ok, raw}
     else
       {:error, reason} -> {:refused, reason}
     end
   end
 
-  @doc "Accepts one connection as the node `name`, up to and with the first packet, the sender's name."
-  def accept_name(listener) do
-    {:ok, socket} = :gen_tcp.accept(listener, @timeout_ms)
-
-    {:ok, <<"N", flags::64, _creation::32, len::16, name::binary-size(len), _::binary>>} =
-      :gen_tcp.recv(socket, 0, @timeout_ms)
-
-    {socket, String.to_atom(name), flags}
-  end
-
-  @doc "Goes on as the accepting side: status, challenge, ack."
-  def welcome(socket, name, opts \\ []) do
-    cookie = opts[:cookie] || Cluster.cookie()
-    raw = %__MODULE__{socket: socket, name: name, creation: creation()}
-    text = to_string(name)
-    flags = Keyword.get(opts, :flags, @flags)
-    :ok = send_packet(raw, ["s", Keyword.get(opts, :status, "ok")])
-
-    :ok =
-      send_packet(
-        raw,
-        <<"N", flags::64, 7::32, raw.creation::32, byte_size(text)::16, text::binary>>
-      )
-
-    case :gen_tcp.recv(socket, 0, @timeout_ms) do
-      {:ok, <<"r", challenge::32, _digest::binary-16>>} ->
-        :ok = send_packet(raw, ["a", digest(cookie, challenge)])
-        :ok = :inet.setopts(socket, packet: 4)
-        {:ok, raw}
-
-      {:error, reason} ->
-        {:refused, reason}
-    end
-  end
-
-  @doc "Sends bytes as one packet of the present framing (2-byte lengths, 4-byte ones once connected)."
-  def send_packet(raw, bytes), do: :gen_tcp.send(raw.socket, bytes)
+  @doc "Sends bytes as one packet of the present framing (4-byte lengths, in the handshake 2-byte ones unless over TLS)."
+  def send_packet(raw, bytes), do: carrier().send(raw.socket, bytes)
 
   @doc "Sends bytes without any framing."
   def send_bytes(raw, bytes) do
-    :ok = :inet.setopts(raw.socket, packet: :raw)
-    :gen_tcp.send(raw.socket, bytes)
+    :ok = set_packet(raw, :raw)
+    carrier().send(raw.socket, bytes)
   end
 
   @doc "Sends a control message, with a message term or without."
@@ -150,7 +144,7 @@ defmodule TenonHarness.RawPeer do
 
   @doc "The same, with `{:error, reason}` when the connection ends or nothing comes."
   def try_receive_control(raw, fun) do
-    case :gen_tcp.recv(raw.socket, 0, @timeout_ms) do
+    case carrier().recv(raw.socket, 0, @timeout_ms) do
       {:ok, ""} ->
         send_packet(raw, "")
         try_receive_control(raw, fun)
@@ -168,14 +162,82 @@ defmodule TenonHarness.RawPeer do
 
   @doc "Waits until the other side has closed the connection."
   def closed?(raw, timeout_ms \\ @timeout_ms) do
-    case :gen_tcp.recv(raw.socket, 0, timeout_ms) do
+    case carrier().recv(raw.socket, 0, timeout_ms) do
       {:ok, _packet} -> closed?(raw, timeout_ms)
       {:error, :timeout} -> false
       {:error, _closed} -> true
     end
   end
 
-  def close(raw), do: :gen_tcp.close(raw.socket)
+  @doc "Closes all that is open."
+  def close(raw) do
+    for socket <- [raw.socket, raw.listener], socket, do: carrier().close(socket)
+    if raw.epmd, do: :gen_tcp.close(raw.epmd)
+    :ok
+  end
+
+  @doc "Sends no more."
+  def shutdown(raw), do: carrier().shutdown(raw.socket, :write)
+
+  @doc "Sets the framing: 2, 4 or `:raw`."
+  def set_packet(raw, packet) do
+    case carrier() do
+      :ssl -> :ssl.setopts(raw.socket, packet: packet)
+      :gen_tcp -> :inet.setopts(raw.socket, packet: packet)
+    end
+  end
+
+  defp accept(listener) do
+    case carrier() do
+      :gen_tcp ->
+        :gen_tcp.accept(listener, @timeout_ms)
+
+      :ssl ->
+        {:ok, socket} = :ssl.transport_accept(listener, @timeout_ms)
+        :ssl.handshake(socket, @timeout_ms)
+    end
+  end
+
+  defp sockname(listener) do
+    case carrier() do
+      :gen_tcp -> :inet.sockname(listener)
+      :ssl -> :ssl.sockname(listener)
+    end
+  end
+
+  defp carrier, do: if(Carrier.tls?(), do: :ssl, else: :gen_tcp)
+
+  # Over TLS a BEAM node's handshake has packets with longer lengths.
+  defp carrier_opts(side) do
+    [
+      Carrier.family()
+      | if(Carrier.tls?(), do: [packet: 4] ++ Carrier.ssl_opts(side), else: [packet: 2])
+    ]
+  end
+
+  defp address(%TenonNode{name: name}), do: Carrier.address(name)
+  defp address(name), do: Carrier.address(name)
+
+  defp port(%TenonNode{port: port}), do: port
+
+  defp port(name) do
+    [alive, _host] = name |> to_charlist() |> :string.split(~c"@")
+    {:port, port, _version} = :erl_epmd.port_please(alive, Carrier.address(name))
+    port
+  end
+
+  # The name stands there as long as the socket is open.
+  defp register_in_epmd(name, port) do
+    [alive, _host] = name |> to_string() |> String.split("@")
+    {:ok, socket} = :gen_tcp.connect({127, 0, 0, 1}, epmd_port(), [:binary, active: false])
+    size = byte_size(alive)
+    body = <<120, port::16, 77, 0, 6::16, 5::16, size::16, alive::binary, 0::16>>
+    :ok = :gen_tcp.send(socket, [<<byte_size(body)::16>>, body])
+    {:ok, <<118, 0, _creation::32>>} = :gen_tcp.recv(socket, 6, @timeout_ms)
+    socket
+  end
+
+  defp epmd_port, do: String.to_integer(System.get_env("ERL_EPMD_PORT") || "4369")
 
   defp digest(cookie, challenge), do: :crypto.hash(:md5, [cookie, to_string(challenge)])
 

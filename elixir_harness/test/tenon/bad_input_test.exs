@@ -17,10 +17,10 @@ defmodule TenonHarness.BadInputTest do
             <<0, 15, ?N, 0::64, 1::32, 200::16>>,
             <<0, 7, ?n, 0, 5, 0::32>>
           ] do
-        {:ok, socket} = :gen_tcp.connect({127, 0, 0, 1}, tenon.port, [:binary, active: false])
-        :ok = :gen_tcp.send(socket, garbage)
-        :gen_tcp.shutdown(socket, :write)
-        assert RawPeer.closed?(%RawPeer{socket: socket}), "not closed after #{inspect(garbage)}"
+        {:ok, raw} = RawPeer.open(tenon)
+        :ok = RawPeer.send_bytes(raw, garbage)
+        RawPeer.shutdown(raw)
+        assert RawPeer.closed?(raw), "not closed after #{inspect(garbage)}"
       end
 
       assert_undisturbed(tenon)
@@ -28,9 +28,9 @@ defmodule TenonHarness.BadInputTest do
 
     @tag :tenon_only
     test "a refusal is logged with its reason", %{tenon: tenon} do
-      {:ok, socket} = RawPeer.open(tenon.port)
-      :ok = :gen_tcp.send(socket, "what is this")
-      assert RawPeer.closed?(%RawPeer{socket: socket})
+      {:ok, raw} = RawPeer.open(tenon)
+      :ok = RawPeer.send_packet(raw, "what is this")
+      assert RawPeer.closed?(raw)
 
       Wait.until("a logged reason", fn ->
         Enum.any?(
@@ -42,7 +42,7 @@ defmodule TenonHarness.BadInputTest do
     end
 
     test "flags that we need are asked for", %{tenon: tenon} do
-      assert {:refused, "not_allowed"} = RawPeer.connect(tenon.port, flags: 0x1)
+      assert {:refused, "not_allowed"} = RawPeer.connect(tenon, flags: 0x1)
       assert_undisturbed(tenon)
     end
 
@@ -52,7 +52,7 @@ defmodule TenonHarness.BadInputTest do
       without_utf8_atoms = RawPeer.flags() - 0x10000 - 0x4000000
 
       assert {:refused, "not_allowed"} =
-               RawPeer.connect(tenon.port, name: name, flags: without_utf8_atoms)
+               RawPeer.connect(tenon, name: name, flags: without_utf8_atoms)
 
       refused = TenonNode.await_event(tenon, :handshake_refused)
       assert refused["reason"] =~ to_string(name)
@@ -60,18 +60,17 @@ defmodule TenonHarness.BadInputTest do
     end
 
     test "a wrong cookie gets no ack", %{tenon: tenon} do
-      assert {:refused, :closed} = RawPeer.connect(tenon.port, cookie: "wrong")
+      assert {:refused, :closed} = RawPeer.connect(tenon, cookie: "wrong")
       assert_undisturbed(tenon)
     end
 
     @tag :tenon_only
     test "a peer that stays silent is dropped after the stated time" do
-      tenon = start_tenon(args: ["--connect-timeout", "300"])
-      name = Cluster.unique_node("raw")
-      {:ok, silent} = RawPeer.open(tenon.port)
-      {:ok, half_open} = RawPeer.open(tenon.port)
-      RawPeer.send_name(%RawPeer{socket: half_open, name: name, creation: 7}, RawPeer.flags())
-      for socket <- [silent, half_open], do: assert(RawPeer.closed?(%RawPeer{socket: socket}))
+      tenon = start_tenon(args: ["--connect-timeout", "2000"])
+      {:ok, silent} = RawPeer.open(tenon)
+      {:ok, half_open} = RawPeer.open(tenon)
+      RawPeer.send_name(half_open)
+      for raw <- [silent, half_open], do: assert(RawPeer.closed?(raw))
 
       Wait.until("both in the log", fn ->
         length(TenonNode.events(tenon, :handshake_refused)) == 2
@@ -83,10 +82,10 @@ defmodule TenonHarness.BadInputTest do
     end
 
     test "many silent connections do not keep others out", %{tenon: tenon} do
-      sockets = for _ <- 1..50, do: elem(RawPeer.open(tenon.port), 1)
+      silent = for _ <- 1..50, do: elem(RawPeer.open(tenon), 1)
       peer = start_beam()
       assert on(peer, name: tenon.name, do: Node.ping(name)) == :pong
-      Enum.each(sockets, &:gen_tcp.close/1)
+      Enum.each(silent, &RawPeer.close/1)
     end
   end
 
@@ -105,7 +104,7 @@ defmodule TenonHarness.BadInputTest do
             "a link from a pid that is no pid"
           ]) do
       test "#{what} closes this connection only", %{tenon: tenon} do
-        {:ok, raw} = RawPeer.connect(tenon.port)
+        {:ok, raw} = RawPeer.connect(tenon)
         break(unquote(index), raw)
         assert RawPeer.closed?(raw)
         assert_undisturbed(tenon)
@@ -117,7 +116,7 @@ defmodule TenonHarness.BadInputTest do
   describe "after the handshake, where only a message is bad" do
     @tag :current_peer
     test "messages to names and pids that nobody has are dropped", %{tenon: tenon} do
-      {:ok, raw} = RawPeer.connect(tenon.port)
+      {:ok, raw} = RawPeer.connect(tenon)
       RawPeer.send_to(raw, :nobody_has_this_name, {:hello, 1})
       pid = pid_of(tenon, 32_000)
       RawPeer.control(raw, {2, :"", pid}, :hello)
@@ -128,7 +127,7 @@ defmodule TenonHarness.BadInputTest do
 
     @tag :current_peer
     test "monitors, links and spawn requests for nothing are answered", %{tenon: tenon} do
-      {:ok, raw} = RawPeer.connect(tenon.port)
+      {:ok, raw} = RawPeer.connect(tenon)
       {me, missing} = {RawPeer.pid(raw, 1), pid_of(tenon, 32_001)}
 
       for {target, n} <- Enum.with_index([missing, :nobody_has_this_name, :""], 10) do
@@ -164,7 +163,7 @@ defmodule TenonHarness.BadInputTest do
 
     @tag :tenon_only
     test "a control message of an unknown kind is passed over", %{tenon: tenon} do
-      {:ok, raw} = RawPeer.connect(tenon.port)
+      {:ok, raw} = RawPeer.connect(tenon)
       RawPeer.control(raw, {99, :what, :is, :this})
       RawPeer.control(raw, {1_000_000, 1}, :with_a_message)
       assert_answers_or_closed(raw)
@@ -173,7 +172,7 @@ defmodule TenonHarness.BadInputTest do
 
     @tag :tenon_only
     test "a term nested a million deep is refused", %{tenon: tenon} do
-      {:ok, raw} = RawPeer.connect(tenon.port)
+      {:ok, raw} = RawPeer.connect(tenon)
 
       nested = [131, :binary.copy(<<104, 1>>, 1_000_000), 106]
       control = :erlang.term_to_binary({6, RawPeer.pid(raw, 1), :"", :echo})
@@ -207,7 +206,7 @@ defmodule TenonHarness.BadInputTest do
             <<131, 77, 0, 0, 0, 1, 9, 255>>,
             <<131, 77, 0, 0, 0, 0, 5>>
           ] do
-        {:ok, raw} = RawPeer.connect(tenon.port)
+        {:ok, raw} = RawPeer.connect(tenon)
         control = :erlang.term_to_binary({6, RawPeer.pid(raw, 1), :"", :echo})
         RawPeer.send_packet(raw, [112, control, bytes])
         assert_answers_or_closed(raw)
@@ -218,7 +217,7 @@ defmodule TenonHarness.BadInputTest do
     end
 
     test "messages to the servers of OTP with unexpected content are dropped", %{tenon: tenon} do
-      {:ok, raw} = RawPeer.connect(tenon.port)
+      {:ok, raw} = RawPeer.connect(tenon)
 
       for name <- [:global_name_server, :pg, :user, :logger_proxy, :init, :kernel_sup] do
         if not TenonNode.beam?(), do: RawPeer.send_to(raw, name, {:unexpected, [1, 2, 3]})
@@ -231,21 +230,20 @@ defmodule TenonHarness.BadInputTest do
 
   describe "a frame that comes in pieces" do
     test "is put together", %{tenon: tenon} do
-      {:ok, raw} = RawPeer.connect(tenon.port)
-      :ok = :inet.setopts(raw.socket, packet: :raw)
+      {:ok, raw} = RawPeer.connect(tenon)
       message = :erlang.term_to_binary({:"$gen_cast", {RawPeer.pid(raw, 1), :in_pieces}})
       control = :erlang.term_to_binary({6, RawPeer.pid(raw, 1), :"", :echo})
       frame = IO.iodata_to_binary([112, control, message])
 
       for <<(byte <- <<byte_size(frame)::32, frame::binary>>)>>,
-        do: :ok = :gen_tcp.send(raw.socket, <<byte>>)
+        do: :ok = RawPeer.send_bytes(raw, <<byte>>)
 
-      :ok = :inet.setopts(raw.socket, packet: 4)
+      :ok = RawPeer.set_packet(raw, 4)
       assert RawPeer.receive_control(raw, fn {_control, message} -> message == :in_pieces end)
     end
 
     test "and never ends does not hold up the others", %{tenon: tenon} do
-      {:ok, raw} = RawPeer.connect(tenon.port)
+      {:ok, raw} = RawPeer.connect(tenon)
       RawPeer.send_bytes(raw, <<1_000_000::32, 112, 131>>)
       assert_undisturbed(tenon)
       RawPeer.close(raw)

@@ -147,6 +147,7 @@ defmodule TenonHarness.CommandTest do
   end
 
   describe "tenon names" do
+    @tag :epmd
     test "lists what epmd knows", %{tenon: tenon} do
       assert {output, 0} = TenonNode.command(["names"])
       assert output =~ tenon |> String.split("@") |> hd()
@@ -190,22 +191,20 @@ defmodule TenonHarness.CommandTest do
       end
     end
 
-    test "that only show at the start exit 1 with one line", %{tenon: tenon} do
-      cookie = ["--cookie", Cluster.cookie()]
-      taken = ["run", "--sname", tenon | cookie]
-      assert {output, 1} = TenonNode.command(taken)
+    @tag :epmd
+    test "a name that another node has is refused with one line", %{tenon: tenon} do
+      assert {output, 1} = TenonNode.command(TenonNode.run_args(tenon, load: false))
       assert output =~ hd(String.split(tenon, "@"))
+    end
+
+    test "that only show at the start exit 1 with one line" do
+      args = ["--load", "/no/such/file.so"]
 
       assert {output, 1} =
-               TenonNode.command([
-                 "run",
-                 "--sname",
-                 unique(),
-                 "--load",
-                 "/no/such/file.so" | cookie
-               ])
+               TenonNode.command(TenonNode.run_args(unique(), load: false, args: args))
 
       assert output =~ "/no/such/file.so"
+      cookie = ["--cookie", Cluster.cookie()]
 
       for name <- ["a b", "a@b@c", "", "@host", "ä@"] do
         assert {output, status} = TenonNode.command(["run", "--sname", name | cookie])
@@ -223,14 +222,15 @@ defmodule TenonHarness.CommandTest do
       env = [{"HOME", home}, {"RELEASE_COOKIE", nil}]
 
       File.chmod!(file, 0o644)
-      assert {output, 1} = TenonNode.command(["run", "--sname", unique()], env: env)
+      run = TenonNode.run_args(unique(), load: false, cookie: false)
+      assert {output, 1} = TenonNode.command(run, env: env)
       assert output =~ ".erlang.cookie"
 
       File.chmod!(file, 0o400)
 
       {:ok, program} =
         Program.start(TenonNode.executable(),
-          args: ["run", "--sname", unique()],
+          args: run,
           env: [{"HOME", home}, {"RELEASE_COOKIE", false}]
         )
 
@@ -289,9 +289,8 @@ defmodule TenonHarness.CommandTest do
   # Standard output; and of a command that fails both, because what it says goes to standard error.
   defp tenon(args) do
     args = args ++ ["--cookie", Cluster.cookie()] ++ patience(args)
-    only_stdout = ["-c", "exec \"$@\" 2>/dev/null", "sh", TenonNode.executable() | args]
 
-    case System.cmd("/bin/sh", only_stdout) do
+    case TenonNode.command_output(args) do
       {output, 0} -> {output, 0}
       {_output, _status} -> TenonNode.command(args)
     end

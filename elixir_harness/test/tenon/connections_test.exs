@@ -146,7 +146,7 @@ defmodule TenonHarness.ConnectionsTest do
     test "replaces the connection that a BEAM node still holds to its predecessor" do
       monitor_nodes()
       name = Cluster.unique_node("c")
-      {:ok, predecessor} = RawPeer.connect(port_of(node()), name: name)
+      {:ok, predecessor} = RawPeer.connect(node(), name: name)
       assert_receive {:nodeup, ^name}
 
       start_tenon(name: name, connect: [node()])
@@ -160,7 +160,7 @@ defmodule TenonHarness.ConnectionsTest do
     test "replaces the connection that Tenon still holds to its predecessor" do
       tenon = start_tenon()
       peer = start_beam()
-      {:ok, predecessor} = RawPeer.connect(tenon.port, name: peer.name)
+      {:ok, predecessor} = RawPeer.connect(tenon, name: peer.name)
       TenonNode.await_event(tenon, :peer_up, node: peer.name)
 
       assert on(peer, name: tenon.name, do: Node.ping(name)) == :pong
@@ -174,8 +174,8 @@ defmodule TenonHarness.ConnectionsTest do
     @describetag :long_names
 
     test "work as short ones do" do
-      peer = start_beam(name: :"#{Cluster.unique("beam")}@127.0.0.1", long_names: true)
-      tenon = start_tenon(name: :"#{Cluster.unique("c")}@127.0.0.1", long_names: true)
+      peer = start_beam(name: :"#{Cluster.unique("beam")}@#{Carrier.numeric_host()}")
+      tenon = start_tenon(name: :"#{Cluster.unique("c")}@#{Carrier.numeric_host()}")
       assert on(peer, name: tenon.name, do: Node.ping(name)) == :pong
       assert on(peer, name: tenon.name, do: Wait.call({:echo, name}, :long)) == :long
     end
@@ -211,9 +211,8 @@ defmodule TenonHarness.ConnectionsTest do
 
     test "are decided for the node with the greater name" do
       # Tenon's own attempt stays open until it is told that the peer's has won.
-      tenon = start_tenon(name: :"#{Cluster.unique("m")}@#{Cluster.host()}")
-      lesser = :"#{Cluster.unique("a")}@#{Cluster.host()}"
-      greater = :"#{Cluster.unique("z")}@#{Cluster.host()}"
+      tenon = start_tenon(name: Cluster.unique_node("m"))
+      {lesser, greater} = {Cluster.unique_node("a"), Cluster.unique_node("z")}
       assert "nok" == status_while_tenon_connects(tenon, lesser)
       assert "ok_simultaneous" == status_while_tenon_connects(tenon, greater)
     end
@@ -235,35 +234,19 @@ defmodule TenonHarness.ConnectionsTest do
     assert_receive {:arrived, ^round}
   end
 
-  # A node's name stands in epmd with a port where the test listens, so that Tenon's attempt comes there.
+  # The test listens as the node of that name, so that Tenon's attempt comes there.
   defp status_while_tenon_connects(tenon, name) do
-    {:ok, listener} = :gen_tcp.listen(0, [:binary, packet: 2, active: false, ip: {127, 0, 0, 1}])
-    {:ok, port} = :inet.port(listener)
-    epmd = register_in_epmd(name, port)
-    raw = %RawPeer{name: name, creation: 5}
+    listening = RawPeer.listen(name)
     assert Node.ping(tenon.name) == :pong
-    GenServer.cast({:echo, tenon.name}, {RawPeer.pid(raw, 1), :hello})
-    {pending, from, _flags} = RawPeer.accept_name(listener)
+    GenServer.cast({:echo, tenon.name}, {RawPeer.pid(listening, 1), :hello})
+    {pending, from} = RawPeer.accept_name(listening)
     assert from == tenon.name
-    {:ok, socket} = RawPeer.open(tenon.port)
-    raw = %{raw | socket: socket}
-    :ok = RawPeer.send_name(raw, RawPeer.flags())
+    {:ok, raw} = RawPeer.open(tenon, name: name)
+    :ok = RawPeer.send_name(raw)
     status = RawPeer.status(raw)
-    Enum.each([socket, pending, listener, epmd], &:gen_tcp.close/1)
+    Enum.each([raw, pending], &RawPeer.close/1)
     status
   end
-
-  defp register_in_epmd(name, port) do
-    [alive, _host] = name |> to_string() |> String.split("@")
-    {:ok, socket} = :gen_tcp.connect({127, 0, 0, 1}, epmd_port(), [:binary, active: false])
-    size = byte_size(alive)
-    body = <<120, port::16, 77, 0, 6::16, 5::16, size::16, alive::binary, 0::16>>
-    :ok = :gen_tcp.send(socket, [<<byte_size(body)::16>>, body])
-    {:ok, <<118, 0, _creation::32>>} = :gen_tcp.recv(socket, 6, @timeout)
-    socket
-  end
-
-  defp epmd_port, do: String.to_integer(System.get_env("ERL_EPMD_PORT") || "4369")
 
   defp await_down(tenon, name),
     do: Wait.until("#{name} to be down", fn -> balance(tenon, name) == 0 end)

@@ -1,6 +1,8 @@
 defmodule TenonHarness.EpmdTest do
   use TenonHarness.NodeCase, async: true
 
+  @moduletag :epmd
+
   # An epmd of the test's own, so that the one of the other tests is left alone.
   setup do
     port = to_string(free_port())

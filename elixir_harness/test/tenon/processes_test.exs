@@ -311,8 +311,7 @@ defmodule TenonHarness.ProcessesTest do
 
   # A raw peer sees the sender of a message in the control message.
   defp sender_of(name) do
-    port = port_of(name)
-    {:ok, raw} = RawPeer.connect(port)
+    {:ok, raw} = RawPeer.connect(name)
     RawPeer.send_to(raw, :echo, {:"$gen_call", {RawPeer.pid(raw, 1), :tag}, :who})
 
     pid =

@@ -3,15 +3,15 @@ defmodule TenonHarness.ReachTest do
 
   # The options of `tenon run` have no counterpart in a BEAM stand-in's start here.
   @moduletag :tenon_only
+  @moduletag :own_carrier
 
   # No other test has nodes of these names, so that a port is all that has to be free.
   defp name_at(host), do: "r#{System.unique_integer([:positive])}_#{System.pid()}@#{host}"
 
   test "nodes over IPv6 find and call each other" do
-    tenon =
-      start_tenon(name: name_at("::1"), long_names: true, args: ["--proto-dist", "inet6_tcp"])
+    tenon = start_tenon(name: name_at("::1"), args: ["--proto-dist", "inet6_tcp"])
 
-    peer = start_beam(name: name_at("::1"), long_names: true, erl: ["-proto_dist", "inet6_tcp"])
+    peer = start_beam(name: name_at("::1"), erl: ["-proto_dist", "inet6_tcp"])
 
     assert on(peer, name: tenon.name, do: Node.ping(name)) == :pong
     assert on(peer, name: tenon.name, do: Wait.call({:echo, name}, 6)) == 6
@@ -27,14 +27,12 @@ defmodule TenonHarness.ReachTest do
     tenon =
       start_tenon(
         name: name_at(here),
-        long_names: true,
         args: ["--interface", here, "--port", to_string(port) | no_epmd]
       )
 
     peer =
       start_beam(
         name: name_at("127.0.0.1"),
-        long_names: true,
         erl:
           ["-start_epmd", "false", "-erl_epmd_port", to_string(port)] ++
             ["-kernel", "inet_dist_use_interface", "{127,0,0,1}"]
@@ -47,6 +45,10 @@ defmodule TenonHarness.ReachTest do
     assert answer == "pong\n"
     [alive, _host] = tenon.name |> to_charlist() |> :string.split(~c"@")
     assert :erl_epmd.port_please(alive, {127, 0, 0, 1}) == :noport
+    Program.signal(tenon.program, :TERM)
+    assert Program.await_exit(tenon.program, 5_000) == 0
+    assert [_] = TenonNode.events(tenon, :stopping)
+    assert [_] = TenonNode.events(tenon, :stopped)
   end
 
   test "a port that is taken gives way to the next of the range" do
@@ -65,7 +67,6 @@ defmodule TenonHarness.ReachTest do
     tenon =
       start_tenon(
         name: name_at("127.0.0.3"),
-        long_names: true,
         args: ["--interface", "127.0.0.3", "--port", to_string(port)]
       )
 

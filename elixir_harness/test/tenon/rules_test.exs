@@ -64,7 +64,7 @@ defmodule TenonHarness.RulesTest do
     refusal = TenonNode.await_event(tenon, "handshake_refused", peer: stranger_name)
     assert refusal["error"] == "REFUSED"
     assert refusal["reason"] =~ "does not allow it"
-    assert {:refused, "not_allowed"} = RawPeer.connect(tenon.port)
+    assert {:refused, "not_allowed"} = RawPeer.connect(tenon)
     assert counted(tenon, :connections_refused) >= 2
     assert there(friend, :rpc, [tenon.name, {:demo, :sum, [[1, 2]]}]) == 3
   end
@@ -319,10 +319,7 @@ defmodule TenonHarness.RulesTest do
 
       assert TenonNode.await_event(called, "peer_up", node: other.name)
 
-      {said, 0} =
-        System.cmd(TenonNode.executable(), ["ping", name, "--cookie-for", name, "another"],
-          stderr_to_stdout: true
-        )
+      {said, 0} = TenonNode.command(["ping", name, "--cookie-for", name, "another"])
 
       assert said == "pong\n"
       assert ping(start_beam(cookie: "another"), tenon.name) == :pang
@@ -403,6 +400,7 @@ defmodule TenonHarness.RulesTest do
 
   # ---- certificates ----------------------------------------------------------------------------
 
+  @tag :own_carrier
   test "over TLS a rule tells peers by their certificates' names" do
     dir = new_dir()
     script = Path.expand("../../../test/make-certs", __DIR__)

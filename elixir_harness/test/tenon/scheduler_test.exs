@@ -232,5 +232,5 @@ defmodule TenonHarness.SchedulerFileTest do
   end
 
   defp run(file), do: TenonNode.command(run_args() ++ ["--alarms", file])
-  defp run_args, do: ["run", "--sname", Cluster.unique_node("c") |> to_string(), "--cookie", "c"]
+  defp run_args, do: TenonNode.run_args(Cluster.unique_node("c"), load: false)
 end

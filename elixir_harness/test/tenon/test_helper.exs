@@ -1,4 +1,4 @@
-alias TenonHarness.{Cluster, Services, TenonNode, Wait}
+alias TenonHarness.{Carrier, Cluster, Services, TenonNode, Wait}
 
 # What a test needs is said by its tags; what this machine lacks is left out, and said.
 lacks = [
@@ -12,6 +12,9 @@ lacks = [
   {:beam_replaces, String.to_integer(System.otp_release()) < 25,
    "OTP 23 never finishes the handshake of a node that it holds to be up"},
   {:long_names, :inet.getaddr(~c"127.0.0.1", :inet) != {:ok, {127, 0, 0, 1}}, "no IPv4 loopback"},
+  {:own_carrier, Carrier.name() != "inet_tcp",
+   "they say themselves how their nodes reach each other"},
+  {:epmd, not Carrier.epmd?(), "all nodes listen on a port that is known"},
   {:proc, not File.exists?("/proc/self/status"), "no /proc"},
   {:not_sanitized, System.get_env("TENON_SAN") not in [nil, ""], "Tenon runs with a sanitizer"},
   {:ref_alias, not function_exported?(:erlang, :alias, 0), "aliases came with OTP 24"},
@@ -45,7 +48,10 @@ for {tag, true, why} <- lacks, do: IO.puts("tests tagged #{inspect(tag)} are lef
 
 node = Cluster.join!()
 peer = if TenonNode.beam?(), do: "a BEAM node in place of Tenon", else: TenonNode.executable()
-IO.puts("OTP #{System.otp_release()}, Elixir #{System.version()}, node #{node}, with #{peer}")
+
+IO.puts(
+  "OTP #{System.otp_release()}, Elixir #{System.version()}, node #{node}, over #{Carrier.name()}, with #{peer}"
+)
 
 ExUnit.start(
   exclude: for({tag, true, _why} <- lacks, do: tag),

@@ -2,6 +2,7 @@ defmodule TenonHarness.TlsTest do
   use TenonHarness.NodeCase, async: true
 
   @moduletag :tenon_only
+  @moduletag :own_carrier
   @no_name_check ", {server_name_indication, disable}"
 
   setup_all do
