@@ -60,6 +60,15 @@ record(struct end *end, tn_conn *conn, const struct tn_signal *signal)
     }
 }
 
+static bool is_up(const char *name)
+{
+    tn_lock(node);
+    struct tn_peer *peer = tn_peer_find_locked(node, name, strlen(name));
+    bool up = peer != NULL && peer->state == TN_PEER_UP;
+    tn_unlock(node);
+    return up;
+}
+
 static void join(struct peer *peer, const char *name)
 {
     struct end to = { .port = tenon_node_port(node) };
@@ -72,6 +81,8 @@ static void join(struct peer *peer, const char *name)
     peer->pid = make_pid(peer->pid_bytes, name, 1, 1000);
     end_connect(&peer->end, &to);
     RUN_UNTIL(&loop, peer->end.ups == 1);
+    /* The peer may know before the node that it is up. */
+    WAIT_FOR(is_up(name));
 }
 
 static void leave(struct peer *peer)
