@@ -265,8 +265,11 @@ void tn_conn_close(tn_conn *conn, const tenon_error *why)
     if (conn->state >= TN_CONN_CLOSING) {
         return;
     }
-    log_end(conn, why);
-    conn->why = *why;
+    /* Whatever ends the wait of one that is refused. */
+    if (conn->why.code == TENON_OK) {
+        conn->why = *why;
+    }
+    log_end(conn, &conn->why);
     conn->was_up = conn->state == TN_CONN_UP;
     if (conn->was_up) {
         tn_conn_flush(conn);

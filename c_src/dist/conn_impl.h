@@ -120,7 +120,7 @@ struct tn_conn {
     char name[TENON_NODE_NAME_MAX_BYTES + 1];
     uint64_t flags;    /* the peer's; set before is_up */
     uint32_t creation; /* the peer's; set before is_up */
-    tenon_error why;   /* once closing */
+    tenon_error why;   /* once closing, or refused while securing */
     struct tn_way *way;
     struct tn_resolved *resolving; /* freed with the connection */
     struct tn_handshake *handshake;
@@ -209,6 +209,11 @@ ssize_t tn_secure_write(tn_conn *conn, const void *bytes, size_t len);
 void tn_secure_look_again(tn_conn *conn);
 /* The loop's part of that. */
 void tn_secure_attend(tn_conn *conn);
+/* Closes for an error of those, in the words of TLS where it has some. */
+void tn_secure_fail(tn_conn *conn, int sys_errno, const char *doing);
+/* While the peer renegotiates: writing waits for bytes, or reading for room. */
+bool tn_secure_write_wants_bytes(tn_conn *conn);
+bool tn_secure_read_wants_room(tn_conn *conn);
 
 /* ---- setup.c: the handshake over a stream -------------------------------- */
 

@@ -376,7 +376,7 @@ static void on_deadline(uv_timer_t *timer)
         [TN_CONN_RESOLVING] = "resolving its host",
         [TN_CONN_EPMD] = "asking its epmd",
         [TN_CONN_CONNECTING] = "connecting",
-        [TN_CONN_SECURING] = "the handshake of TLS",
+        [TN_CONN_SECURING] = "the handshake of TLS (is it a node without?)",
         [TN_CONN_SHAKING_HANDS] = "the handshake",
     };
     tn_conn *conn = timer->data;

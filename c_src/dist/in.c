@@ -108,10 +108,7 @@ void tn_in_fail(tn_conn *conn, ssize_t result)
                      "reading from node \"%s\": it closed the connection",
                      tn_conn_print(conn, address));
     } else if (result != -EAGAIN) {
-        tn_conn_fail_sys(conn,
-                         result == -ENOMEM ? TENON_E_NOMEM : TENON_E_CLOSED,
-                         (int)-result, "reading from node \"%s\"",
-                         tn_conn_print(conn, address));
+        tn_secure_fail(conn, (int)-result, "reading from");
     }
 }
 
@@ -223,6 +220,12 @@ void tn_in_readable(tn_conn *conn)
     if (conn->state == TN_CONN_UP) {
         tn_in_rest(conn);
         tn_secure_look_again(conn);
+    }
+    if (conn->state == TN_CONN_UP && tn_secure_write_wants_bytes(conn)) {
+        tn_out_writable(conn);
+    }
+    if (conn->state == TN_CONN_UP && tn_secure_read_wants_room(conn)) {
+        tn_conn_poll(conn, UV_READABLE | UV_WRITABLE);
     }
 }
 

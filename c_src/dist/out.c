@@ -200,6 +200,10 @@ void tn_out_writable(tn_conn *conn)
     if (!is_blocked) {
         tn_conn_poll(conn, UV_READABLE);
     }
+    /* It waited for this room, too. */
+    if (conn->state == TN_CONN_UP && tn_secure_read_wants_room(conn)) {
+        tn_in_readable(conn);
+    }
 }
 
 void tn_out_attend(tn_conn *conn)
@@ -215,14 +219,15 @@ void tn_out_attend(tn_conn *conn)
         return;
     }
     if (write_errno != 0) {
-        tn_conn_fail_sys(conn, TENON_E_CLOSED, write_errno,
-                         "writing to node \"%s\"", conn->name);
+        tn_secure_fail(conn, write_errno, "writing to");
     } else if (is_overflown) {
         tn_conn_fail(conn, TENON_E_QUEUE_FULL,
                      "writing to node \"%s\": it does not read, %zu bytes wait",
                      conn->name, waiting);
     } else if (is_blocked) {
-        tn_conn_poll(conn, UV_READABLE | UV_WRITABLE);
+        tn_conn_poll(conn, tn_secure_write_wants_bytes(conn)
+                               ? UV_READABLE
+                               : UV_READABLE | UV_WRITABLE);
     }
 }
 

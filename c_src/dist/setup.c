@@ -29,7 +29,6 @@ static bool write_out(tn_conn *conn)
 {
     size_t len;
     const uint8_t *bytes = tn_handshake_out(conn->handshake, &len);
-    char address[TN_ADDRESS_TEXT_BYTES];
 
     if (len == 0) {
         return true;
@@ -42,9 +41,7 @@ static bool write_out(tn_conn *conn)
         conn->bytes_out += (uint64_t)n;
         uv_mutex_unlock(&conn->lock);
     } else if (n != -EAGAIN) {
-        tn_conn_fail_sys(conn, TENON_E_CLOSED, (int)-n,
-                         "handshake with node \"%s\"",
-                         tn_conn_print(conn, address));
+        tn_secure_fail(conn, (int)-n, "handshake with");
         return false;
     }
     return true;

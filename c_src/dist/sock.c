@@ -160,6 +160,12 @@ ssize_t tn_sock_write(int fd, const void *bytes, size_t len)
     return n;
 }
 
+void tn_sock_end(int fd)
+{
+    /* It fails where the peer is gone already. */
+    (void)shutdown(fd, SHUT_WR);
+}
+
 void tn_sock_no_delay(int fd)
 {
     int one = 1;

@@ -27,6 +27,9 @@ int tn_sock_connected(int fd);
 ssize_t tn_sock_read(int fd, void *bytes, size_t len);
 ssize_t tn_sock_write(int fd, const void *bytes, size_t len);
 
+/* No more bytes to the peer, which sees the end behind those it has got. */
+void tn_sock_end(int fd);
+
 /* Small packets leave at once: every flush is one batch already. */
 void tn_sock_no_delay(int fd);
 

@@ -11,6 +11,7 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "base/clock.h"
 #include "base/error.h"
 #include "base/glob.h"
 #include "dist/sock.h"
@@ -23,6 +24,13 @@ struct tn_tls {
     char *peer; /* NULL: a server */
     bool wants_room;
     bool is_over; /* the handshake */
+    bool write_wants_bytes;
+    bool read_wants_room;
+    tenon_error why;          /* of -EPROTO */
+    bool was_renegotiating;   /* at the last read */
+    uint64_t renegotiated_ns; /* 0: never */
+    uint64_t key_update_at;   /* bytes; UINT64_MAX: never, as in TLS 1.2 */
+    uint64_t with_key_bytes;  /* written since the key was renewed */
 };
 
 /* ---- the stream ---------------------------------------------------------- */
@@ -153,6 +161,31 @@ static enum tenon_err fail_verified(const tn_tls *tls, tenon_error *err)
                     X509_verify_cert_error_string(result));
 }
 
+/* OpenSSL says nothing to a client whose first bytes are no TLS. It gets the
+ * alert unexpected_message, as from a BEAM node. */
+static enum tenon_err
+fail_plain(const tn_tls *tls, const char *text, tenon_error *err)
+{
+    static const unsigned char alert[] = { 21, 3, 3, 0, 2, 2, 10 };
+    BIO *stream = SSL_get_wbio(tls->ssl);
+
+    if (BIO_number_written(stream) == 0) {
+        (void)BIO_write(stream, alert, sizeof alert);
+    }
+    return tn_error(err, TENON_E_TLS,
+                    "TLS: what came is no TLS (%s): is it a node without?",
+                    text);
+}
+
+static enum tenon_err fail_closed(const tn_tls *tls, tenon_error *err)
+{
+    bool is_silent = BIO_number_read(SSL_get_rbio(tls->ssl)) == 0;
+
+    return tn_error(
+        err, TENON_E_CLOSED, "TLS handshake: the peer closed the connection%s",
+        is_silent ? " without a word: is it a node without TLS?" : "");
+}
+
 /* What the reason code says in words; the peer's alerts are among them. */
 static enum tenon_err fail_ssl(const tn_tls *tls, tenon_error *err)
 {
@@ -171,14 +204,21 @@ static enum tenon_err fail_ssl(const tn_tls *tls, tenon_error *err)
     }
     if (reason == SSL_R_WRONG_VERSION_NUMBER || reason == SSL_R_HTTP_REQUEST ||
         reason == SSL_R_BAD_RECORD_TYPE) {
-        return tn_error(err, TENON_E_TLS,
-                        "TLS: what came is no TLS (%s): is it a node without?",
-                        text);
+        return fail_plain(tls, text, err);
     }
     if (reason > SSL_AD_REASON_OFFSET) {
         return tn_error(err, TENON_E_TLS, "TLS: the peer refuses: %s", text);
     }
     return tn_error(err, TENON_E_TLS, "TLS: %s", text);
+}
+
+/* The handshake is over. */
+static void begin_bytes(tn_tls *tls)
+{
+    tls->is_over = true;
+    tls->key_update_at = SSL_version(tls->ssl) == TLS1_3_VERSION
+                             ? tn_tls_context_key_update_at(tls->ssl)
+                             : UINT64_MAX;
 }
 
 int tn_tls_handshake(tn_tls *tls, tenon_error *err)
@@ -195,7 +235,9 @@ int tn_tls_handshake(tn_tls *tls, tenon_error *err)
     int error = errno;
     int what = SSL_get_error(tls->ssl, done);
 
-    tls->is_over = done == 1;
+    if (done == 1) {
+        begin_bytes(tls);
+    }
     tls->wants_room = what == SSL_ERROR_WANT_WRITE;
     if (done == 1 || what == SSL_ERROR_WANT_READ || tls->wants_room) {
         result = done == 1;
@@ -204,9 +246,7 @@ int tn_tls_handshake(tn_tls *tls, tenon_error *err)
     } else {
         result = error != 0
                      ? tn_error_sys(err, TENON_E_CLOSED, error, "TLS handshake")
-                     : tn_error(err, TENON_E_CLOSED,
-                                "TLS handshake: the peer closed the "
-                                "connection");
+                     : fail_closed(tls, err);
     }
     pthread_mutex_unlock(&tls->lock);
     return result;
@@ -220,22 +260,47 @@ bool tn_tls_wants_room(const tn_tls *tls)
 /* ---- bytes --------------------------------------------------------------- */
 
 /* Called with the lock held, after a call that moved nothing. */
-static ssize_t why_nothing(tn_tls *tls, int result)
+static ssize_t
+why_nothing(tn_tls *tls, int result, bool *wants_other, int other)
 {
     int error = errno;
+    int what = SSL_get_error(tls->ssl, result);
 
-    switch (SSL_get_error(tls->ssl, result)) {
+    switch (what) {
     case SSL_ERROR_WANT_READ:
     case SSL_ERROR_WANT_WRITE:
+        *wants_other = what == other;
         return -EAGAIN;
     case SSL_ERROR_ZERO_RETURN:
         return 0;
     case SSL_ERROR_SYSCALL:
         return error != 0 ? -error : 0;
     default:
-        ERR_clear_error();
+        (void)fail_ssl(tls, &tls->why);
         return -EPROTO;
     }
+}
+
+/* Called with the lock held. */
+static bool is_renegotiating(const tn_tls *tls)
+{
+    return SSL_in_init(tls->ssl) && SSL_version(tls->ssl) == TLS1_2_VERSION;
+}
+
+/* Called with the lock held, after each read: the peer has to answer before a
+ * renegotiation is over, so that none is missed. */
+static bool renegotiates_too_often(tn_tls *tls)
+{
+    bool is_new = is_renegotiating(tls) && !tls->was_renegotiating;
+    uint64_t last_ns = tls->renegotiated_ns;
+
+    tls->was_renegotiating = is_renegotiating(tls);
+    if (!is_new) {
+        return false;
+    }
+    tls->renegotiated_ns = tn_now_ns();
+    return last_ns != 0 &&
+           tls->renegotiated_ns - last_ns < TN_TLS_RENEGOTIATION_NS;
 }
 
 /* One call of OpenSSL's gives at most one record, and BEAM nodes make one of
@@ -254,27 +319,91 @@ ssize_t tn_tls_read(tn_tls *tls, void *bytes, size_t len)
         errno = 0;
         int ok = SSL_read_ex(tls->ssl, to + there, len - there, &n);
 
-        result = ok ? (ssize_t)n : why_nothing(tls, ok);
+        result = ok ? (ssize_t)n
+                    : why_nothing(tls, ok, &tls->read_wants_room,
+                                  SSL_ERROR_WANT_WRITE);
         there += ok ? n : 0;
     } while (there < len && result > 0 && SSL_has_pending(tls->ssl));
+    if (renegotiates_too_often(tls)) {
+        (void)tn_error(&tls->why, TENON_E_TLS,
+                       "TLS: the peer renegotiates too often");
+        there = 0;
+        result = -EPROTO;
+    }
     pthread_mutex_unlock(&tls->lock);
     /* What ended it comes again with the next call. */
     return there > 0 ? (ssize_t)there : result;
 }
 
+/* Called with the lock held, when what was given to OpenSSL is written. The
+ * peer hears of it with the next write. */
+static void count_for_key(tn_tls *tls, size_t len)
+{
+    tls->with_key_bytes += len;
+    if (tls->with_key_bytes >= tls->key_update_at &&
+        SSL_key_update(tls->ssl, SSL_KEY_UPDATE_NOT_REQUESTED) == 1) {
+        tls->with_key_bytes = 0;
+    }
+}
+
+/* Called with the lock held. */
+static ssize_t write_some(tn_tls *tls, const void *bytes, size_t len)
+{
+    size_t n;
+
+    /* OpenSSL takes bytes of the peer's that come during a renegotiation for
+     * an error, but while it reads. */
+    if (is_renegotiating(tls)) {
+        tls->write_wants_bytes = true;
+        return -EAGAIN;
+    }
+    errno = 0;
+    tls->write_wants_bytes = false;
+    int ok = SSL_write_ex(tls->ssl, bytes, len, &n);
+
+    if (!ok) {
+        return why_nothing(tls, ok, &tls->write_wants_bytes,
+                           SSL_ERROR_WANT_READ);
+    }
+    count_for_key(tls, n);
+    return (ssize_t)n;
+}
+
 ssize_t tn_tls_write(tn_tls *tls, const void *bytes, size_t len)
 {
-    size_t n = 0;
-
     ERR_clear_error();
     pthread_mutex_lock(&tls->lock);
-    errno = 0;
-    int ok = SSL_write_ex(tls->ssl, bytes, len, &n);
-    ssize_t result = ok ? (ssize_t)n : why_nothing(tls, ok);
+    ssize_t result = write_some(tls, bytes, len);
 
     pthread_mutex_unlock(&tls->lock);
     /* The peer's goodbye: it takes no more. */
     return result == 0 && len > 0 ? -EPIPE : result;
+}
+
+void tn_tls_why(tn_tls *tls, tenon_error *err)
+{
+    pthread_mutex_lock(&tls->lock);
+    *err = tls->why;
+    pthread_mutex_unlock(&tls->lock);
+}
+
+static bool locked(tn_tls *tls, const bool *what)
+{
+    pthread_mutex_lock(&tls->lock);
+    bool is = *what;
+
+    pthread_mutex_unlock(&tls->lock);
+    return is;
+}
+
+bool tn_tls_write_wants_bytes(tn_tls *tls)
+{
+    return locked(tls, &tls->write_wants_bytes);
+}
+
+bool tn_tls_read_wants_room(tn_tls *tls)
+{
+    return locked(tls, &tls->read_wants_room);
 }
 
 bool tn_tls_has_buffered(tn_tls *tls)

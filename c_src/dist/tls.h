@@ -17,6 +17,16 @@
 
 /* Sessions that are kept to be resumed, as a client; the oldest goes. */
 #define TN_TLS_SESSIONS_KEPT 64u
+/* Sessions that clients may resume at a server, but for those in tickets; the
+ * oldest goes. */
+#define TN_TLS_SESSIONS_SERVED 1024
+/* Bytes that are written with one key of TLS 1.3, unless key_update_at says
+ * otherwise: as in BEAM nodes, which keeps to the bound of RFC 8446, 5.5, for
+ * the weakest cipher (2^24.5 records). */
+#define TN_TLS_KEY_UPDATE_AT_BYTES UINT64_C(388736063997)
+/* Renegotiations of TLS 1.2 that are closer to each other end the connection:
+ * they cost the server far more than whoever asks. BEAM nodes decline them. */
+#define TN_TLS_RENEGOTIATION_NS (UINT64_C(10) * 1000 * 1000 * 1000)
 /* Environment variable with the password of keys whose options name none. */
 #define TN_TLS_PASSWORD_ENV "TENON_SSL_PASSWORD"
 
@@ -62,9 +72,15 @@ int tn_tls_handshake(tn_tls *tls, tenon_error *err);
 /* While a handshake waits: for room to write rather than for bytes. */
 bool tn_tls_wants_room(const tn_tls *tls);
 
-/* As tn_sock_read and tn_sock_write; -EPROTO: see tn_tls_why. */
+/* As tn_sock_read and tn_sock_write; -EPROTO: see tn_tls_why. While the peer
+ * renegotiates, writing waits for what reading has to do first. */
 ssize_t tn_tls_read(tn_tls *tls, void *bytes, size_t len);
 ssize_t tn_tls_write(tn_tls *tls, const void *bytes, size_t len);
+/* After -EPROTO: fills in what was wrong, an alert of the peer's for one. */
+void tn_tls_why(tn_tls *tls, tenon_error *err);
+/* After -EAGAIN: whether writing waits for bytes, and reading for room. */
+bool tn_tls_write_wants_bytes(tn_tls *tls);
+bool tn_tls_read_wants_room(tn_tls *tls);
 /* True when bytes have been read from the stream that tn_tls_read has not yet
  * given: the stream will not say that it is readable for them. */
 bool tn_tls_has_buffered(tn_tls *tls);

@@ -27,7 +27,9 @@ struct tn_tls_context {
     enum tn_tls_name_check name_check;
     char *server_name;
     bool best_effort_crl[2]; /* server's, client's */
-    pthread_mutex_t lock;    /* guards all below */
+    bool keeps_no_tickets;   /* the client, of TLS 1.3 */
+    uint64_t key_update_at[2];
+    pthread_mutex_t lock; /* guards all below */
     struct kept_session kept[TN_TLS_SESSIONS_KEPT];
     unsigned next; /* slot that is given up when all are taken */
 };
@@ -116,7 +118,8 @@ static int keep_session(SSL *ssl, SSL_SESSION *session)
     tn_tls_context *context = context_of(ssl);
     const char *peer = SSL_get_app_data(ssl);
 
-    if (peer == NULL || strlen(peer) > TENON_NODE_NAME_MAX_BYTES) {
+    if (peer == NULL || strlen(peer) > TENON_NODE_NAME_MAX_BYTES ||
+        (context->keeps_no_tickets && SSL_version(ssl) == TLS1_3_VERSION)) {
         return 0;
     }
     pthread_mutex_lock(&context->lock);
@@ -185,6 +188,11 @@ SSL *tn_tls_context_session(tn_tls_context *context, const char *peer)
     return ssl;
 }
 
+uint64_t tn_tls_context_key_update_at(const SSL *ssl)
+{
+    return context_of(ssl)->key_update_at[SSL_is_server(ssl) == 0];
+}
+
 /* ---- from options -------------------------------------------------------- */
 
 static enum tenon_err
@@ -215,17 +223,14 @@ static int give_password(char *buf, int size, int writing, void *user)
 }
 
 static enum tenon_err
-set_certificate(SSL_CTX *ctx, const struct tn_tls_side *side, tenon_error *err)
+set_certificate(SSL_CTX *ctx, const struct tn_tls_cert *cert, tenon_error *err)
 {
-    if (side->certfile == NULL) {
-        return TENON_OK;
-    }
-    const char *key = side->keyfile != NULL ? side->keyfile : side->certfile;
+    const char *key = cert->keyfile != NULL ? cert->keyfile : cert->certfile;
 
     SSL_CTX_set_default_passwd_cb(ctx, give_password);
-    SSL_CTX_set_default_passwd_cb_userdata(ctx, side->password);
-    if (SSL_CTX_use_certificate_chain_file(ctx, side->certfile) != 1) {
-        return fail_option("certfile", side->certfile, err);
+    SSL_CTX_set_default_passwd_cb_userdata(ctx, cert->password);
+    if (SSL_CTX_use_certificate_chain_file(ctx, cert->certfile) != 1) {
+        return fail_option("certfile", cert->certfile, err);
     }
     if (SSL_CTX_use_PrivateKey_file(ctx, key, SSL_FILETYPE_PEM) != 1 ||
         SSL_CTX_check_private_key(ctx) != 1) {
@@ -233,6 +238,36 @@ set_certificate(SSL_CTX *ctx, const struct tn_tls_side *side, tenon_error *err)
     }
     /* The password is not kept; nothing asks for it again. */
     SSL_CTX_set_default_passwd_cb_userdata(ctx, NULL);
+    return TENON_OK;
+}
+
+/* OpenSSL holds one for each kind of key, and the peer's algorithms choose. */
+static enum tenon_err
+set_certificates(SSL_CTX *ctx, const struct tn_tls_side *side, tenon_error *err)
+{
+    int kinds[TN_TLS_CERTS_MAX];
+
+    if (side->certs_keys_count == 0) {
+        return side->cert.certfile != NULL
+                   ? set_certificate(ctx, &side->cert, err)
+                   : TENON_OK;
+    }
+    for (unsigned i = 0; i < side->certs_keys_count; i++) {
+        enum tenon_err rc = set_certificate(ctx, &side->certs_keys[i], err);
+
+        if (rc != TENON_OK) {
+            return rc;
+        }
+        kinds[i] = EVP_PKEY_get_base_id(SSL_CTX_get0_privatekey(ctx));
+        for (unsigned j = 0; j < i; j++) {
+            if (kinds[j] == kinds[i]) {
+                return tn_error(err, TENON_E_INVAL,
+                                "TLS option certs_keys: expected keys of "
+                                "different kinds, got two of kind %s",
+                                OBJ_nid2sn(kinds[i]));
+            }
+        }
+    }
     return TENON_OK;
 }
 
@@ -291,6 +326,25 @@ static enum tenon_err set_verification(SSL_CTX *ctx,
     return set_crls(ctx, side, err);
 }
 
+/* Where ciphers are named, a version without any of them is off. */
+static enum tenon_err
+set_versions(SSL_CTX *ctx, const struct tn_tls_side *side, tenon_error *err)
+{
+    bool is_limited = side->ciphers != NULL || side->ciphersuites != NULL;
+    bool no_1_2 = side->no_tls_1_2 || (is_limited && side->ciphers == NULL);
+    bool no_1_3 =
+        side->no_tls_1_3 || (is_limited && side->ciphersuites == NULL);
+
+    if (no_1_2 && no_1_3) {
+        return tn_error(err, TENON_E_INVAL,
+                        "TLS option ciphers: expected one of the versions that "
+                        "are on");
+    }
+    SSL_CTX_set_options(ctx, (no_1_2 ? SSL_OP_NO_TLSv1_2 : 0) |
+                                 (no_1_3 ? SSL_OP_NO_TLSv1_3 : 0));
+    return TENON_OK;
+}
+
 static enum tenon_err
 set_ciphers(SSL_CTX *ctx, const struct tn_tls_side *side, tenon_error *err)
 {
@@ -326,13 +380,12 @@ set_dh(SSL_CTX *ctx, const struct tn_tls_side *side, tenon_error *err)
 
 static void set_modes(SSL_CTX *ctx, const struct tn_tls_side *side)
 {
-    uint64_t options = SSL_OP_NO_RENEGOTIATION | SSL_OP_NO_COMPRESSION |
-                       SSL_OP_IGNORE_UNEXPECTED_EOF;
+    uint64_t options = SSL_OP_NO_COMPRESSION | SSL_OP_IGNORE_UNEXPECTED_EOF;
 
-    options |= side->no_tls_1_2 ? SSL_OP_NO_TLSv1_2 : 0;
-    options |= side->no_tls_1_3 ? SSL_OP_NO_TLSv1_3 : 0;
-    options |= side->client_order ? 0 : SSL_OP_CIPHER_SERVER_PREFERENCE;
-    options |= side->no_reuse ? SSL_OP_NO_TICKET : 0;
+    options |= side->server_order ? SSL_OP_CIPHER_SERVER_PREFERENCE : 0;
+    /* BEAM nodes ask for it in TLS 1.2 when they have sent 2^28 messages, and
+     * close the connection when it is declined. */
+    options |= side->no_renegotiation ? 0 : SSL_OP_ALLOW_CLIENT_RENEGOTIATION;
     SSL_CTX_set_options(ctx, options);
     SSL_CTX_set_mode(ctx, SSL_MODE_ENABLE_PARTIAL_WRITE |
                               SSL_MODE_ACCEPT_MOVING_WRITE_BUFFER |
@@ -346,11 +399,19 @@ set_reuse(SSL_CTX *ctx, const struct tn_tls_side *side, bool is_server)
 {
     static const unsigned char id[] = "tenon";
 
+    if (side->no_reuse || side->tickets == TN_TLS_TICKETS_STATEFUL) {
+        SSL_CTX_set_options(ctx, SSL_OP_NO_TICKET);
+    }
+    if (side->no_reuse || side->tickets == TN_TLS_TICKETS_NONE) {
+        /* Those of TLS 1.3; nothing here fails for a server. */
+        (void)SSL_CTX_set_num_tickets(ctx, 0);
+    }
     if (side->no_reuse) {
         SSL_CTX_set_session_cache_mode(ctx, SSL_SESS_CACHE_OFF);
     } else if (is_server) {
         SSL_CTX_set_session_id_context(ctx, id, sizeof id - 1);
         SSL_CTX_set_session_cache_mode(ctx, SSL_SESS_CACHE_SERVER);
+        SSL_CTX_sess_set_cache_size(ctx, TN_TLS_SESSIONS_SERVED);
     } else {
         SSL_CTX_set_session_cache_mode(ctx, SSL_SESS_CACHE_CLIENT |
                                                 SSL_SESS_CACHE_NO_INTERNAL);
@@ -375,10 +436,13 @@ static enum tenon_err make_side(tn_tls_context *context,
     SSL_CTX_set_app_data(ctx, context);
     set_modes(ctx, side);
     set_reuse(ctx, side, is_server);
-    enum tenon_err rc = set_certificate(ctx, side, err);
+    enum tenon_err rc = set_certificates(ctx, side, err);
 
     if (rc == TENON_OK) {
         rc = set_verification(ctx, side, is_server, err);
+    }
+    if (rc == TENON_OK) {
+        rc = set_versions(ctx, side, err);
     }
     if (rc == TENON_OK) {
         rc = set_ciphers(ctx, side, err);
@@ -389,13 +453,20 @@ static enum tenon_err make_side(tn_tls_context *context,
     return rc;
 }
 
+static uint64_t key_update_at(const struct tn_tls_side *side)
+{
+    return side->key_update_at != 0 ? side->key_update_at
+                                    : TN_TLS_KEY_UPDATE_AT_BYTES;
+}
+
 static enum tenon_err fill(tn_tls_context *context,
                            const struct tn_tls_options *options,
                            tenon_error *err)
 {
     const struct tn_tls_side *client = &options->client;
 
-    if (options->server.certfile == NULL) {
+    if (options->server.cert.certfile == NULL &&
+        options->server.certs_keys_count == 0) {
         return tn_error(err, TENON_E_INVAL,
                         "TLS option certfile of the server: expected it");
     }
@@ -403,6 +474,9 @@ static enum tenon_err fill(tn_tls_context *context,
     context->best_effort_crl[0] =
         options->server.crl_check == TN_TLS_CRL_BEST_EFFORT;
     context->best_effort_crl[1] = client->crl_check == TN_TLS_CRL_BEST_EFFORT;
+    context->keeps_no_tickets = client->tickets == TN_TLS_TICKETS_NONE;
+    context->key_update_at[0] = key_update_at(&options->server);
+    context->key_update_at[1] = key_update_at(client);
     if (client->server_name != NULL) {
         context->server_name = strdup(client->server_name);
         if (context->server_name == NULL) {

@@ -12,5 +12,7 @@
  * kept session to resume if there is one. NULL: out of memory. */
 TENON_CHECK SSL *tn_tls_context_session(tn_tls_context *context,
                                         const char *peer);
+/* Bytes that a session of TLS 1.3 writes with one key. */
+uint64_t tn_tls_context_key_update_at(const SSL *ssl);
 
 #endif

@@ -26,24 +26,37 @@ typedef enum tenon_err set_fn(struct tn_tls_side *side,
                               tenon_term value,
                               tenon_error *err);
 
+/* For whom an option has a meaning. */
+enum { SERVER = 1, CLIENT = 2, BOTH = SERVER | CLIENT };
+
 /* What an option does; `offset` is that of its field in a side. */
 struct setting {
     const char *name;
     set_fn *set;
     size_t offset;
+    int sides;
     bool is_text; /* its text on a command line needs no quotes */
 };
 
 /* ---- values -------------------------------------------------------------- */
+
+/* Passwords do not get into logs. */
+static bool is_secret(const struct setting *setting)
+{
+    return strcmp(setting->name, "password") == 0 ||
+           strcmp(setting->name, "certs_keys") == 0;
+}
 
 static enum tenon_err wrong(const struct setting *setting,
                             const char *expected,
                             tenon_term value,
                             tenon_error *err)
 {
-    char text[128];
+    char text[128] = "something else";
 
-    (void)tenon_term_print(value, text, sizeof text);
+    if (!is_secret(setting)) {
+        (void)tenon_term_print(value, text, sizeof text);
+    }
     return tn_error(err, TENON_E_INVAL, "TLS option %s: expected %s, got %s",
                     setting->name, expected, text);
 }
@@ -91,6 +104,19 @@ static enum tenon_err set_text(struct tn_tls_side *side,
     return keep_text(field_of(side, setting), bytes, len, err);
 }
 
+static enum tenon_err set_bool(struct tn_tls_side *side,
+                               const struct setting *setting,
+                               tenon_term value,
+                               tenon_error *err)
+{
+    bool *field = field_of(side, setting);
+
+    *field = tenon_term_is_atom(value, "true");
+    return *field || tenon_term_is_atom(value, "false")
+               ? TENON_OK
+               : wrong(setting, "true or false", value, err);
+}
+
 /* The field says the opposite of the option. */
 static enum tenon_err set_unless(struct tn_tls_side *side,
                                  const struct setting *setting,
@@ -98,11 +124,10 @@ static enum tenon_err set_unless(struct tn_tls_side *side,
                                  tenon_error *err)
 {
     bool *field = field_of(side, setting);
+    enum tenon_err rc = set_bool(side, setting, value, err);
 
-    *field = tenon_term_is_atom(value, "false");
-    return *field || tenon_term_is_atom(value, "true")
-               ? TENON_OK
-               : wrong(setting, "true or false", value, err);
+    *field = !*field;
+    return rc;
 }
 
 /* What is always so here. */
@@ -136,13 +161,84 @@ static enum tenon_err set_depth(struct tn_tls_side *side,
     int64_t depth;
 
     if (tenon_term_int64(value, &depth) != TENON_OK || depth < 0 ||
-        depth > 100) {
-        return wrong(setting, "an integer from 0 to 100", value, err);
+        depth > 255) {
+        return wrong(setting, "an integer from 0 to 255", value, err);
     }
     side->depth_and_one = (int)depth + 1;
     return TENON_OK;
 }
 
+static enum tenon_err set_key_update(struct tn_tls_side *side,
+                                     const struct setting *setting,
+                                     tenon_term value,
+                                     tenon_error *err)
+{
+    int64_t bytes;
+
+    if (tenon_term_int64(value, &bytes) != TENON_OK || bytes <= 0) {
+        return wrong(setting, "an integer above 0", value, err);
+    }
+    side->key_update_at = (uint64_t)bytes;
+    return TENON_OK;
+}
+
+/* A client may "save" a session that is not the first of its server: here it
+ * always does. */
+static enum tenon_err set_reuse(struct tn_tls_side *side,
+                                const struct setting *setting,
+                                tenon_term value,
+                                tenon_error *err)
+{
+    side->no_reuse = tenon_term_is_atom(value, "false");
+    return side->no_reuse || tenon_term_is_atom(value, "true") ||
+                   tenon_term_is_atom(value, "save")
+               ? TENON_OK
+               : wrong(setting, "true, false or save", value, err);
+}
+
+/* A server's words and a client's; a ticket always holds the certificate. */
+static enum tenon_err set_tickets(struct tn_tls_side *side,
+                                  const struct setting *setting,
+                                  tenon_term value,
+                                  tenon_error *err)
+{
+    static const struct {
+        const char *word;
+        enum tn_tls_tickets tickets;
+    } known[] = {
+        { "disabled", TN_TLS_TICKETS_NONE },
+        { "auto", TN_TLS_TICKETS_ON },
+        { "stateless", TN_TLS_TICKETS_ON },
+        { "stateless_with_cert", TN_TLS_TICKETS_ON },
+        { "stateful", TN_TLS_TICKETS_STATEFUL },
+        { "stateful_with_cert", TN_TLS_TICKETS_STATEFUL },
+    };
+
+    for (size_t i = 0; i < sizeof known / sizeof known[0]; i++) {
+        if (tenon_term_is_atom(value, known[i].word)) {
+            side->tickets = known[i].tickets;
+            return TENON_OK;
+        }
+    }
+    return wrong(setting, "disabled, auto, stateless or stateful", value, err);
+}
+
+static enum tenon_err allow_version(struct tn_tls_side *side,
+                                    const struct setting *setting,
+                                    tenon_term version,
+                                    tenon_error *err)
+{
+    if (tenon_term_is_atom(version, "tlsv1.2")) {
+        side->no_tls_1_2 = false;
+    } else if (tenon_term_is_atom(version, "tlsv1.3")) {
+        side->no_tls_1_3 = false;
+    } else {
+        return wrong(setting, "'tlsv1.2' or 'tlsv1.3'", version, err);
+    }
+    return TENON_OK;
+}
+
+/* A list of them, or a single one as on a command line. */
 static enum tenon_err set_versions(struct tn_tls_side *side,
                                    const struct setting *setting,
                                    tenon_term value,
@@ -150,18 +246,20 @@ static enum tenon_err set_versions(struct tn_tls_side *side,
 {
     tenon_cursor at;
     tenon_term version;
+    tenon_atom atom;
+    enum tenon_err rc = TENON_OK;
 
     side->no_tls_1_2 = true;
     side->no_tls_1_3 = true;
+    if (tenon_term_atom(value, &atom) == TENON_OK) {
+        return allow_version(side, setting, value, err);
+    }
     tenon_cursor_init(&at, value);
-    while (tenon_cursor_next(&at, &version)) {
-        if (tenon_term_is_atom(version, "tlsv1.2")) {
-            side->no_tls_1_2 = false;
-        } else if (tenon_term_is_atom(version, "tlsv1.3")) {
-            side->no_tls_1_3 = false;
-        } else {
-            return wrong(setting, "'tlsv1.2' or 'tlsv1.3'", version, err);
-        }
+    while (rc == TENON_OK && tenon_cursor_next(&at, &version)) {
+        rc = allow_version(side, setting, version, err);
+    }
+    if (rc != TENON_OK) {
+        return rc;
     }
     return side->no_tls_1_2 && side->no_tls_1_3
                ? wrong(setting, "a list of 'tlsv1.2' and 'tlsv1.3'", value, err)
@@ -261,6 +359,7 @@ static enum tenon_err sort_cipher(struct tn_tls_side *side,
     if (strncmp(name, "TLS_", 4) == 0) {
         const char *known = OPENSSL_cipher_name(name);
 
+        known = strcmp(known, "(NONE)") == 0 ? name : known;
         return add_cipher(&side->ciphers, known, strlen(known), err);
     }
     return add_cipher(&side->ciphers, name, len, err);
@@ -314,53 +413,142 @@ static enum tenon_err set_ciphers(struct tn_tls_side *side,
     return rc;
 }
 
+/* ---- several certificates ------------------------------------------------- */
+
+static void free_cert(struct tn_tls_cert *cert)
+{
+    free_text(&cert->certfile);
+    free_text(&cert->keyfile);
+    free_text(&cert->password);
+}
+
+static void free_certs_keys(struct tn_tls_side *side)
+{
+    while (side->certs_keys_count > 0) {
+        free_cert(&side->certs_keys[--side->certs_keys_count]);
+    }
+}
+
+static char **text_of(struct tn_tls_cert *cert, tenon_term key)
+{
+    return tenon_term_is_atom(key, "certfile")   ? &cert->certfile
+           : tenon_term_is_atom(key, "keyfile")  ? &cert->keyfile
+           : tenon_term_is_atom(key, "password") ? &cert->password
+                                                 : NULL;
+}
+
+/* #{certfile => "...", keyfile => "...", password => "..."} */
+static enum tenon_err set_cert(struct tn_tls_cert *cert,
+                               const struct setting *setting,
+                               tenon_term value,
+                               tenon_error *err)
+{
+    tenon_cursor at;
+    tenon_term key, text;
+    const void *bytes;
+    size_t len;
+    enum tenon_err rc = TENON_OK;
+
+    tenon_cursor_init(&at, value);
+    while (rc == TENON_OK && tenon_cursor_next_pair(&at, &key, &text)) {
+        char **field = text_of(cert, key);
+
+        if (field == NULL) {
+            return wrong(setting, "maps of certfile, keyfile and password",
+                         value, err);
+        }
+        rc = tenon_term_binary(text, &bytes, &len) == TENON_OK && len > 0
+                 ? keep_text(field, bytes, len, err)
+                 : wrong(setting, "a string", text, err);
+    }
+    return rc != TENON_OK || cert->certfile != NULL
+               ? rc
+               : wrong(setting, "a map with certfile", value, err);
+}
+
+static enum tenon_err set_certs_keys(struct tn_tls_side *side,
+                                     const struct setting *setting,
+                                     tenon_term value,
+                                     tenon_error *err)
+{
+    tenon_cursor at;
+    tenon_term one;
+    enum tenon_err rc = TENON_OK;
+
+    free_certs_keys(side);
+    if (!tenon_term_is_proper_list(value)) {
+        return wrong(setting, "a list of maps", value, err);
+    }
+    tenon_cursor_init(&at, value);
+    while (rc == TENON_OK && tenon_cursor_next(&at, &one)) {
+        if (side->certs_keys_count == TN_TLS_CERTS_MAX) {
+            return tn_error(err, TENON_E_INVAL,
+                            "TLS option %s: expected at most %u certificates",
+                            setting->name, TN_TLS_CERTS_MAX);
+        }
+        rc = set_cert(&side->certs_keys[side->certs_keys_count++], setting, one,
+                      err);
+    }
+    return rc;
+}
+
 /* ---- the table ----------------------------------------------------------- */
 
 #define FIELD(field) offsetof(struct tn_tls_side, field)
 
-/* Both sides take the same names, as in BEAM nodes' files. */
+/* The names are those in BEAM nodes' files. */
 static const struct setting settings[] = {
-    { "certfile", set_text, FIELD(certfile), true },
-    { "keyfile", set_text, FIELD(keyfile), true },
-    { "password", set_text, FIELD(password), true },
-    { "cacertfile", set_text, FIELD(cacertfile), true },
-    { "dhfile", set_text, FIELD(dhfile), true },
-    { "ciphers", set_ciphers, 0, true },
-    { "versions", set_versions, 0, false },
-    { "verify", set_verify, 0, false },
-    { "fail_if_no_peer_cert", set_unless, FIELD(no_cert_is_fine), false },
-    { "depth", set_depth, 0, false },
-    { "crl_check", set_crl_check, 0, false },
-    { "crl_cache", set_crl_cache, FIELD(crl_dir), false },
-    { "server_name_indication", set_server_name, FIELD(server_name), false },
-    { "reuse_sessions", set_unless, FIELD(no_reuse), false },
-    { "honor_cipher_order", set_unless, FIELD(client_order), false },
-    { "secure_renegotiate", need_true, 0, false },
+    { "certfile", set_text, FIELD(cert.certfile), BOTH, true },
+    { "keyfile", set_text, FIELD(cert.keyfile), BOTH, true },
+    { "password", set_text, FIELD(cert.password), BOTH, true },
+    { "certs_keys", set_certs_keys, 0, BOTH, false },
+    { "cacertfile", set_text, FIELD(cacertfile), BOTH, true },
+    { "dhfile", set_text, FIELD(dhfile), SERVER, true },
+    { "ciphers", set_ciphers, 0, BOTH, true },
+    { "versions", set_versions, 0, BOTH, false },
+    { "verify", set_verify, 0, BOTH, false },
+    { "fail_if_no_peer_cert", set_unless, FIELD(no_cert_is_fine), SERVER,
+      false },
+    { "depth", set_depth, 0, BOTH, false },
+    { "crl_check", set_crl_check, 0, BOTH, false },
+    { "crl_cache", set_crl_cache, FIELD(crl_dir), BOTH, false },
+    { "server_name_indication", set_server_name, FIELD(server_name), CLIENT,
+      false },
+    { "reuse_sessions", set_reuse, 0, BOTH, false },
+    { "session_tickets", set_tickets, 0, BOTH, false },
+    { "honor_cipher_order", set_bool, FIELD(server_order), SERVER, false },
+    { "secure_renegotiate", need_true, 0, BOTH, false },
+    { "client_renegotiation", set_unless, FIELD(no_renegotiation), SERVER,
+      false },
+    { "key_update_at", set_key_update, 0, BOTH, false },
 };
 
-static const struct setting *find_setting(const char *name)
+/* NULL: it has no meaning here, and err says so. */
+static const struct setting *
+find_setting(const char *name, int side, tenon_error *err)
 {
     for (size_t i = 0; i < sizeof settings / sizeof settings[0]; i++) {
-        if (strcmp(settings[i].name, name) == 0) {
+        if (strcmp(settings[i].name, name) == 0 &&
+            (settings[i].sides & side) != 0) {
             return &settings[i];
         }
     }
+    (void)tn_error(err, TENON_E_INVAL,
+                   "TLS option %s of the %s: it has no meaning here", name,
+                   side == SERVER ? "server" : "client");
     return NULL;
 }
 
-static enum tenon_err
-no_meaning(const char *side, const char *name, tenon_error *err)
+static struct tn_tls_side *side_of(struct tn_tls_options *options, int side)
 {
-    return tn_error(err, TENON_E_INVAL,
-                    "TLS option %s of the %s: it has no meaning here", name,
-                    side);
+    return side == SERVER ? &options->server : &options->client;
 }
 
 /* ---- a file -------------------------------------------------------------- */
 
 /* {Name, Value}; an atom alone is {Name, true}, as in property lists. */
-static enum tenon_err take_option(const char *side_name,
-                                  struct tn_tls_side *side,
+static enum tenon_err take_option(struct tn_tls_options *options,
+                                  int side,
                                   tenon_term option,
                                   tenon_error *err)
 {
@@ -374,26 +562,25 @@ static enum tenon_err take_option(const char *side_name,
     if (tenon_term_atom(name, &atom) != TENON_OK) {
         return tn_error(err, TENON_E_INVAL,
                         "TLS options of the %s: expected {Name, Value}",
-                        side_name);
+                        side == SERVER ? "server" : "client");
     }
-    const struct setting *setting = find_setting(atom.text);
+    const struct setting *setting = find_setting(atom.text, side, err);
 
-    if (setting == NULL) {
-        return no_meaning(side_name, atom.text, err);
-    }
-    return setting->set(side, setting, value, err);
+    return setting != NULL
+               ? setting->set(side_of(options, side), setting, value, err)
+               : TENON_E_INVAL;
 }
 
 static enum tenon_err
 take_side(struct tn_tls_options *options, tenon_term entry, tenon_error *err)
 {
-    bool is_server = true;
+    int side = SERVER;
     tenon_term list, option;
     tenon_cursor at;
     enum tenon_err rc = TENON_OK;
 
     if (!tenon_match(entry, "{:server, ~t}", &list)) {
-        is_server = false;
+        side = CLIENT;
         if (!tenon_match(entry, "{:client, ~t}", &list)) {
             return tn_error(err, TENON_E_INVAL,
                             "TLS options: expected {server, [...]} or "
@@ -403,13 +590,11 @@ take_side(struct tn_tls_options *options, tenon_term entry, tenon_error *err)
     if (!tenon_term_is_proper_list(list)) {
         return tn_error(err, TENON_E_INVAL,
                         "TLS options of the %s: expected a list",
-                        is_server ? "server" : "client");
+                        side == SERVER ? "server" : "client");
     }
     tenon_cursor_init(&at, list);
     while (rc == TENON_OK && tenon_cursor_next(&at, &option)) {
-        rc = take_option(is_server ? "server" : "client",
-                         is_server ? &options->server : &options->client,
-                         option, err);
+        rc = take_option(options, side, option, err);
     }
     return rc;
 }
@@ -471,6 +656,14 @@ out:
 
 /* ---- one option ---------------------------------------------------------- */
 
+/* As "verify_peer" and "tlsv1.3" are. */
+static bool is_atom_without_quotes(const char *text)
+{
+    static const char chars[] = "abcdefghijklmnopqrstuvwxyz_.0123456789";
+
+    return *text >= 'a' && *text <= 'z' && text[strspn(text, chars)] == '\0';
+}
+
 static enum tenon_err take_value(struct tn_tls_side *side,
                                  const struct setting *setting,
                                  const char *value,
@@ -485,6 +678,8 @@ static enum tenon_err take_value(struct tn_tls_side *side,
     }
     if (setting->is_text) {
         rc = tenon_build_string(builder, value);
+    } else if (is_atom_without_quotes(value)) {
+        rc = tenon_build_atom(builder, value);
     } else {
         tenon_error what = { 0 };
 
@@ -517,19 +712,17 @@ enum tenon_err tn_tls_options_set(struct tn_tls_options *options,
                         "server_ or client_",
                         name);
     }
-    const struct setting *setting = find_setting(name + 7);
+    int side = is_server ? SERVER : CLIENT;
+    const struct setting *setting = find_setting(name + 7, side, err);
 
-    if (setting == NULL) {
-        return no_meaning(is_server ? "server" : "client", name + 7, err);
-    }
-    return take_value(is_server ? &options->server : &options->client, setting,
-                      value, err);
+    return setting != NULL
+               ? take_value(side_of(options, side), setting, value, err)
+               : TENON_E_INVAL;
 }
 
 static void free_side(struct tn_tls_side *side)
 {
     char **const texts[] = {
-        &side->certfile,     &side->keyfile, &side->password,
         &side->cacertfile,   &side->dhfile,  &side->ciphers,
         &side->ciphersuites, &side->crl_dir, &side->server_name,
     };
@@ -537,6 +730,8 @@ static void free_side(struct tn_tls_side *side)
     for (size_t i = 0; i < sizeof texts / sizeof texts[0]; i++) {
         free_text(texts[i]);
     }
+    free_cert(&side->cert);
+    free_certs_keys(side);
     *side = (struct tn_tls_side){ 0 };
 }
 

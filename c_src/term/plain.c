@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* Recursive descent. A list's length stands before its elements, so a list is
- * read twice: first for nothing but its length. */
+ * read twice: first for nothing but its length. So are tuples and maps. */
 #include "term/plain.h"
 
 #include <inttypes.h>
@@ -86,18 +86,20 @@ static bool keep(struct reader *r, char c)
     return true;
 }
 
-static char unescape(char c)
+/* Behind a backslash. Characters by their number ("\x41", "\101", "\^A") are
+ * not read; all that has no meaning of its own stands for itself. */
+static enum tenon_err unescape(struct reader *r, char *c)
 {
-    switch (c) {
-    case 'n':
-        return '\n';
-    case 't':
-        return '\t';
-    case 's':
-        return ' ';
-    default:
-        return c;
+    static const char letters[] = "bdefnrstv";
+    static const char meant[] = "\b\177\033\f\n\r \t\v";
+    const char *letter = *r->at != '\0' ? strchr(letters, *r->at) : NULL;
+
+    if (*r->at == 'x' || *r->at == '^' || (*r->at >= '0' && *r->at <= '7')) {
+        return fail(r, "a character itself, not its number,");
     }
+    *c = letter != NULL ? meant[letter - letters] : *r->at;
+    r->at++;
+    return TENON_OK;
 }
 
 /* Behind the opening quote. */
@@ -109,7 +111,11 @@ static enum tenon_err read_quoted(struct reader *r, char quote)
         char c = *r->at++;
 
         if (c == '\\' && r->at < r->end) {
-            c = unescape(*r->at++);
+            enum tenon_err rc = unescape(r, &c);
+
+            if (rc != TENON_OK) {
+                return rc;
+            }
         }
         if (!keep(r, c)) {
             return fail(r, "a quoted text of at most 4096 bytes without NUL");
@@ -183,19 +189,37 @@ static enum tenon_err read_binary(struct reader *r, tenon_builder *out)
 
 /* ---- terms --------------------------------------------------------------- */
 
+enum many { LIST, TUPLE, MAP };
+
+/* A pair of a map, or one term. */
+static enum tenon_err read_element(struct reader *r,
+                                   enum many what,
+                                   tenon_builder *out,
+                                   unsigned depth)
+{
+    enum tenon_err rc = read_term(r, out, depth);
+
+    if (rc != TENON_OK || what != MAP) {
+        return rc;
+    }
+    return take(r, "=>") ? read_term(r, out, depth) : fail(r, "=>");
+}
+
 /* Up to the closing token, which is taken; counts them. */
 static enum tenon_err read_elements(struct reader *r,
-                                    const char *close,
+                                    enum many what,
                                     tenon_builder *out,
                                     unsigned depth,
                                     size_t *count)
 {
+    const char *close = what == LIST ? "]" : "}";
+
     *count = 0;
     if (take(r, close)) {
         return TENON_OK;
     }
     do {
-        enum tenon_err rc = read_term(r, out, depth);
+        enum tenon_err rc = read_element(r, what, out, depth);
 
         if (rc != TENON_OK) {
             return rc;
@@ -205,25 +229,35 @@ static enum tenon_err read_elements(struct reader *r,
     return take(r, close) ? TENON_OK : fail(r, close);
 }
 
-static enum tenon_err
-read_many(struct reader *r, bool is_list, tenon_builder *out, unsigned depth)
+static void build_many(enum many what, size_t count, tenon_builder *out)
 {
-    const char *close = is_list ? "]" : "}";
+    switch (what) {
+    case LIST:
+        (void)tenon_build_list(out, count);
+        return;
+    case TUPLE:
+        (void)tenon_build_tuple(out, count);
+        return;
+    case MAP:
+        (void)tenon_build_map(out, count);
+        return;
+    }
+}
+
+static enum tenon_err
+read_many(struct reader *r, enum many what, tenon_builder *out, unsigned depth)
+{
     const char *begin = r->at;
     size_t count;
-    enum tenon_err rc = read_elements(r, close, NULL, depth + 1, &count);
+    enum tenon_err rc = read_elements(r, what, NULL, depth + 1, &count);
 
     if (rc != TENON_OK || out == NULL) {
         return rc;
     }
     r->at = begin;
-    if (is_list) {
-        (void)tenon_build_list(out, count);
-    } else {
-        (void)tenon_build_tuple(out, count);
-    }
-    rc = read_elements(r, close, out, depth + 1, &count);
-    if (is_list) {
+    build_many(what, count, out);
+    rc = read_elements(r, what, out, depth + 1, &count);
+    if (what == LIST) {
         (void)tenon_build_nil(out);
     }
     return rc;
@@ -259,10 +293,13 @@ read_term(struct reader *r, tenon_builder *out, unsigned depth)
         return read_binary(r, out);
     }
     if (take(r, "[")) {
-        return read_many(r, true, out, depth);
+        return read_many(r, LIST, out, depth);
     }
     if (take(r, "{")) {
-        return read_many(r, false, out, depth);
+        return read_many(r, TUPLE, out, depth);
+    }
+    if (take(r, "#{")) {
+        return read_many(r, MAP, out, depth);
     }
     char c = r->at < r->end ? *r->at : '\0';
 
@@ -272,7 +309,8 @@ read_term(struct reader *r, tenon_builder *out, unsigned depth)
     if ((c >= '0' && c <= '9') || c == '-') {
         return read_integer(r, out);
     }
-    return fail(r, "an atom, integer, string, binary, list or tuple");
+    return fail(r, "an atom, integer, string, binary, list, tuple or "
+                   "map");
 }
 
 /* The next term, and the white space behind it. */

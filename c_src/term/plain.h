@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* Erlang's plain terms as configuration files hold them (what file:consult/1
- * reads): atoms, integers, strings, binaries, lists, tuples, comments. */
+ * reads): atoms, integers, strings, binaries, lists, tuples, maps,
+ * comments. */
 #ifndef TN_TERM_PLAIN_H
 #define TN_TERM_PLAIN_H
 

@@ -171,7 +171,8 @@ static long shake(tn_tls *sides[2],
                 result[i] = tn_tls_handshake(sides[i], &err[i]);
                 moved |= result[i] != 0;
             }
-            int n = carry(pipe, i, step);
+            long left = budget - carried;
+            int n = carry(pipe, i, left < step ? (int)left : step);
 
             carried += n;
             moved |= n > 0;
@@ -331,42 +332,61 @@ static void bytes_cross_however_they_are_cut(void **state)
     }
 }
 
-static void a_close_anywhere_in_the_handshake_ends_both(void **state)
+/* Carries `cut` bytes of a handshake, or all of it when that is 0, then ends
+ * both directions. Returns the bytes, and whether both are done. */
+static long close_after(tn_tls_context *context, long cut, bool *is_done)
 {
-    (void)state;
-    tn_tls_context *context = context_with("good.pem");
-    long whole = 1;
+    struct pipe pipe;
+    tn_tls *sides[2] = {
+        side_of(tn_tls_context_ref(context), PEER, &pipe.net[0]),
+        side_of(tn_tls_context_ref(context), NULL, &pipe.net[1])
+    };
+    int result[2] = { 0, 0 };
+    tenon_error err[2];
+    int step = cut % 2 == 0 ? PIPE_BYTES : 1;
+    long carried =
+        shake(sides, &pipe, step, cut == 0 ? 1000000 : cut, result, err);
 
-    for (long cut = 0; cut < whole; cut += 61) {
-        struct pipe pipe;
-        tn_tls *sides[2] = {
-            side_of(tn_tls_context_ref(context), PEER, &pipe.net[0]),
-            side_of(tn_tls_context_ref(context), NULL, &pipe.net[1])
-        };
-        int result[2] = { 0, 0 };
-        tenon_error err[2];
-        long carried =
-            shake(sides, &pipe, 61, cut == 0 ? 1000000 : cut, result, err);
-
-        if (cut == 0) {
-            whole = carried;
-            assert_true(whole > 1000);
-        }
-        for (int i = 0; i < 2 && cut > 0; i++) {
-            BIO_shutdown_wr(pipe.net[i]);
-            while (result[i] == 0) {
-                result[i] = tn_tls_handshake(sides[i], &err[i]);
-                assert_true(result[i] != 0);
-            }
-            assert_true(result[i] == 1 || result[i] == TENON_E_CLOSED ||
-                        result[i] == TENON_E_TLS);
-        }
-        for (int i = 0; i < 2; i++) {
-            tn_tls_free(sides[i]);
-            BIO_free(pipe.net[i]);
+    for (int i = 0; i < 2 && cut > 0; i++) {
+        BIO_shutdown_wr(pipe.net[i]);
+        if (result[i] == 0) {
+            result[i] = tn_tls_handshake(sides[i], &err[i]);
+            assert_true(result[i] == 1 || result[i] == TENON_E_CLOSED);
+            assert_true(result[i] == 1 ||
+                        strstr(err[i].text, "the peer closed") != NULL);
         }
     }
-    tn_tls_context_unref(context);
+    *is_done = result[0] == 1 && result[1] == 1;
+    for (int i = 0; i < 2; i++) {
+        tn_tls_free(sides[i]);
+        BIO_free(pipe.net[i]);
+    }
+    return carried;
+}
+
+static void a_close_anywhere_in_the_handshake_ends_both(void **state)
+{
+    static const char *const versions[] = { "['tlsv1.2']", "['tlsv1.3']" };
+
+    (void)state;
+    for (size_t v = 0; v < 2; v++) {
+        struct tn_tls_options options = options_with("good.pem");
+
+        set(&options, "client_versions", versions[v]);
+        set(&options, "server_session_tickets", "disabled");
+        set(&options, "client_reuse_sessions", "false");
+        tn_tls_context *context = context_of(&options);
+        bool is_done;
+        long whole = close_after(context, 0, &is_done);
+
+        assert_true(whole > 1000 && is_done);
+        for (long cut = 1; cut < whole; cut += 5) {
+            (void)close_after(context, cut, &is_done);
+            /* Signatures differ in length by a few bytes. */
+            assert_true(!is_done || cut > whole - 20);
+        }
+        tn_tls_context_unref(context);
+    }
 }
 
 static void check_refusal(const char *client_cert,
@@ -406,8 +426,8 @@ static void a_client_without_a_certificate_is_refused(void **state)
     struct tn_tls_options options = options_with("good.pem");
 
     (void)state;
-    free(options.client.certfile);
-    options.client.certfile = NULL;
+    free(options.client.cert.certfile);
+    options.client.cert.certfile = NULL;
     struct outcome out = meet(context_of(&options), context_with("good.pem"));
 
     assert_int_equal(out.result[1], TENON_E_TLS);
@@ -422,8 +442,8 @@ static void what_the_options_allow_is_allowed(void **state)
 
     (void)state;
     set(&options, "server_fail_if_no_peer_cert", "false");
-    free(client.client.certfile);
-    client.client.certfile = NULL;
+    free(client.client.cert.certfile);
+    client.client.cert.certfile = NULL;
     struct outcome out = meet(context_of(&client), context_of(&options));
 
     assert_int_equal(out.result[0], 1);
@@ -505,11 +525,15 @@ static void plain_bytes_are_called_by_their_name(void **state)
     struct pipe pipe;
     tn_tls *tls = side_of(context_with("good.pem"), NULL, &pipe.net[1]);
     tenon_error err = { 0 };
+    char said[64];
 
     (void)state;
     BIO_write(pipe.net[1], name, sizeof name);
     assert_int_equal(tn_tls_handshake(tls, &err), TENON_E_TLS);
     assert_non_null(strstr(err.text, "is it a node without?"));
+    /* It gets an alert: fatal, unexpected_message. */
+    assert_int_equal(BIO_read(pipe.net[1], said, sizeof said), 7);
+    assert_memory_equal(said, "\x15\x03\x03\0\2\2\x0a", 7);
     tn_tls_free(tls);
     BIO_free(pipe.net[1]);
 }
@@ -549,24 +573,243 @@ static void a_session_is_resumed(void **state)
     }
 }
 
+/* Whether the second of two connections resumes the first's session. */
+static bool is_resumed(tn_tls_context *client, tn_tls_context *server)
+{
+    bool result = false;
+
+    for (int i = 0; i < 2; i++) {
+        struct pipe pipe;
+        tn_tls *sides[2] = {
+            side_of(tn_tls_context_ref(client), PEER, &pipe.net[0]),
+            side_of(tn_tls_context_ref(server), NULL, &pipe.net[1])
+        };
+        int done[2] = { 0, 0 };
+        tenon_error err[2];
+        uint8_t byte = 1;
+
+        shake(sides, &pipe, PIPE_BYTES, 1000000, done, err);
+        assert_int_equal(done[0], 1);
+        send_over(sides, &pipe, 1, &byte, 1, PIPE_BYTES);
+        result = tn_tls_facts(sides[0]).is_resumed;
+        assert_int_equal(result, tn_tls_facts(sides[1]).is_resumed);
+        for (int s = 0; s < 2; s++) {
+            tn_tls_free(sides[s]);
+            BIO_free(pipe.net[s]);
+        }
+    }
+    tn_tls_context_unref(client);
+    tn_tls_context_unref(server);
+    return result;
+}
+
+static void what_is_resumed_follows_the_options_of_both(void **state)
+{
+    static const struct {
+        const char *version;
+        const char *option;
+        const char *value;
+        bool resumed;
+    } cases[] = {
+        { "tlsv1.2", "server_reuse_sessions", "false", false },
+        { "tlsv1.2", "client_reuse_sessions", "false", false },
+        { "tlsv1.2", "client_reuse_sessions", "save", true },
+        { "tlsv1.2", "server_session_tickets", "disabled", true },
+        { "tlsv1.2", "client_session_tickets", "disabled", true },
+        { "tlsv1.3", "server_reuse_sessions", "false", false },
+        { "tlsv1.3", "client_reuse_sessions", "false", false },
+        { "tlsv1.3", "server_session_tickets", "stateful", true },
+        { "tlsv1.3", "server_session_tickets", "stateless", true },
+        { "tlsv1.3", "client_session_tickets", "auto", true },
+        { "tlsv1.3", "server_session_tickets", "disabled", false },
+        { "tlsv1.3", "client_session_tickets", "disabled", false },
+    };
+
+    (void)state;
+    for (size_t i = 0; i < sizeof cases / sizeof cases[0]; i++) {
+        struct tn_tls_options options = options_with("good.pem");
+
+        set(&options, "client_versions", cases[i].version);
+        set(&options, cases[i].option, cases[i].value);
+        tn_tls_context *context = context_of(&options);
+
+        if (is_resumed(tn_tls_context_ref(context), context) !=
+            cases[i].resumed) {
+            fail_msg("%s, %s %s", cases[i].version, cases[i].option,
+                     cases[i].value);
+        }
+    }
+}
+
+/* What certificates are read again for: the old sessions are over with them. */
+static void a_new_context_resumes_nothing(void **state)
+{
+    tn_tls_context *client = context_with("good.pem");
+
+    (void)state;
+    assert_true(
+        is_resumed(tn_tls_context_ref(client), context_with("good.pem")));
+    assert_int_equal(
+        meet(tn_tls_context_ref(client), context_with("expired.pem")).result[0],
+        TENON_E_TLS);
+    assert_int_equal(
+        meet(context_with("expired.pem"), tn_tls_context_ref(client)).result[1],
+        TENON_E_TLS);
+    tn_tls_context_unref(client);
+}
+
+static struct tn_tls_facts facts_of(struct tn_tls_options *client,
+                                    struct tn_tls_options *server)
+{
+    struct pipe pipe;
+    tn_tls *sides[2] = { side_of(context_of(client), PEER, &pipe.net[0]),
+                         side_of(context_of(server), NULL, &pipe.net[1]) };
+    int result[2] = { 0, 0 };
+    tenon_error err[2];
+
+    shake(sides, &pipe, PIPE_BYTES, 1000000, result, err);
+    assert_int_equal(result[0], 1);
+    struct tn_tls_facts facts = tn_tls_facts(sides[0]);
+
+    for (int i = 0; i < 2; i++) {
+        tn_tls_free(sides[i]);
+        BIO_free(pipe.net[i]);
+    }
+    return facts;
+}
+
+static void of_several_certificates_the_ciphers_choose(void **state)
+{
+    static const char *const ciphers[] = { "ECDHE-RSA-AES128-GCM-SHA256",
+                                           "ECDHE-ECDSA-AES128-GCM-SHA256" };
+    char pairs[600];
+
+    (void)state;
+    int n = snprintf(pairs, sizeof pairs, "[#{certfile => \"%s\"},",
+                     in_dir("good.pem"));
+    snprintf(pairs + n, sizeof pairs - (size_t)n, "#{certfile => \"%s\"}]",
+             in_dir("rsa.pem"));
+    for (size_t i = 0; i < 2; i++) {
+        struct tn_tls_options server = options_with("expired.pem");
+        struct tn_tls_options client = options_with("good.pem");
+
+        set(&server, "server_certs_keys", pairs);
+        set(&client, "client_ciphers", ciphers[i]);
+        assert_string_equal(facts_of(&client, &server).cipher, ciphers[i]);
+    }
+}
+
+static void a_version_without_a_cipher_is_off(void **state)
+{
+    static const char *const ciphers[] = { "ECDHE-ECDSA-AES128-GCM-SHA256",
+                                           "TLS_AES_128_GCM_SHA256" };
+    static const char *const versions[] = { "TLSv1.2", "TLSv1.3" };
+
+    (void)state;
+    for (size_t i = 0; i < 2; i++) {
+        struct tn_tls_options server = options_with("good.pem");
+        struct tn_tls_options client = options_with("good.pem");
+
+        set(&server, "server_ciphers", ciphers[i]);
+        struct tn_tls_facts facts = facts_of(&client, &server);
+
+        assert_string_equal(facts.version, versions[i]);
+        assert_string_equal(facts.cipher, ciphers[i]);
+    }
+}
+
+static void the_server_chooses_among_ciphers_if_told_to(void **state)
+{
+    static const char *const orders[] = {
+        "ECDHE-ECDSA-AES128-GCM-SHA256:ECDHE-ECDSA-AES256-GCM-SHA384",
+        "ECDHE-ECDSA-AES256-GCM-SHA384:ECDHE-ECDSA-AES128-GCM-SHA256"
+    };
+
+    (void)state;
+    for (int i = 0; i < 2; i++) {
+        struct tn_tls_options server = options_with("good.pem");
+        struct tn_tls_options client = options_with("good.pem");
+
+        set(&server, "server_ciphers", orders[0]);
+        set(&client, "client_ciphers", orders[1]);
+        set(&server, "server_honor_cipher_order", i == 0 ? "true" : "false");
+        const char *cipher = facts_of(&client, &server).cipher;
+
+        assert_memory_equal(cipher, orders[i], strlen(cipher));
+    }
+}
+
+static void the_depth_counts_authorities_in_between(void **state)
+{
+    (void)state;
+    for (int i = 0; i < 2; i++) {
+        struct tn_tls_options options = options_with("good.pem");
+
+        set(&options, "server_depth", i == 0 ? "0" : "1");
+        struct outcome out =
+            meet(context_with("deep.pem"), context_of(&options));
+
+        assert_int_equal(out.result[1], i == 0 ? TENON_E_TLS : 1);
+        if (i == 0) {
+            assert_non_null(strstr(out.err[1].text, "chain too long"));
+        }
+    }
+}
+
 /* ---- a peer that is OpenSSL alone ----------------------------------------- */
 
 struct raw {
     SSL_CTX *ctx;
     SSL *ssl;
-    BIO *net;
     tn_tls *tls;
     struct pipe pipe;
+    int step;        /* bytes that are carried at a time */
+    int key_updates; /* that the peer has heard of */
 };
 
-static void raw_open(struct raw *raw, int version)
+/* OpenSSL's callback for what the peer sends and gets. */
+static void see_message(int is_sent,
+                        int version,
+                        int type,
+                        const void *bytes,
+                        size_t len,
+                        SSL *ssl,
+                        void *user)
+{
+    struct raw *raw = user;
+
+    (void)version;
+    (void)ssl;
+    if (!is_sent && type == SSL3_RT_HANDSHAKE && len > 0 &&
+        *(const uint8_t *)bytes == SSL3_MT_KEY_UPDATE) {
+        raw->key_updates++;
+    }
+}
+
+/* One turn of both, with what there is to read thrown away. */
+static void raw_turn(struct raw *raw)
+{
+    carry(&raw->pipe, 0, raw->step);
+    carry(&raw->pipe, 1, raw->step);
+}
+
+/* options: taken. */
+static void raw_open(struct raw *raw,
+                     struct tn_tls_options *options,
+                     bool is_server,
+                     int version)
 {
     BIO *stream;
     tenon_error err;
 
-    raw->ctx = SSL_CTX_new(TLS_client_method());
+    *raw = (struct raw){ .step = PIPE_BYTES };
+    raw->ctx =
+        SSL_CTX_new(is_server ? TLS_server_method() : TLS_client_method());
     assert_non_null(raw->ctx);
     SSL_CTX_set_max_proto_version(raw->ctx, version);
+    SSL_CTX_set_options(raw->ctx, SSL_OP_ALLOW_CLIENT_RENEGOTIATION);
+    SSL_CTX_set_msg_callback(raw->ctx, see_message);
+    SSL_CTX_set_msg_callback_arg(raw->ctx, raw);
     assert_int_equal(
         SSL_CTX_use_certificate_chain_file(raw->ctx, in_dir("good.pem")), 1);
     assert_int_equal(SSL_CTX_use_PrivateKey_file(raw->ctx, in_dir("good.pem"),
@@ -577,14 +820,17 @@ static void raw_open(struct raw *raw, int version)
         BIO_new_bio_pair(&stream, PIPE_BYTES, &raw->pipe.net[0], PIPE_BYTES),
         1);
     SSL_set_bio(raw->ssl, stream, stream);
-    SSL_set_connect_state(raw->ssl);
-    raw->tls = side_of(context_with("good.pem"), NULL, &raw->pipe.net[1]);
+    if (is_server) {
+        SSL_set_accept_state(raw->ssl);
+    } else {
+        SSL_set_connect_state(raw->ssl);
+    }
+    raw->tls = side_of(context_of(options), is_server ? PEER : NULL,
+                       &raw->pipe.net[1]);
     for (int i = 0; i < 10; i++) {
         (void)SSL_do_handshake(raw->ssl);
-        carry(&raw->pipe, 0, PIPE_BYTES);
         (void)tn_tls_handshake(raw->tls, &err);
-        while (carry(&raw->pipe, 1, PIPE_BYTES) > 0) {
-        }
+        raw_turn(raw);
     }
     assert_int_equal(SSL_is_init_finished(raw->ssl), 1);
     assert_int_equal(tn_tls_handshake(raw->tls, &err), 1);
@@ -600,30 +846,39 @@ static void raw_close(struct raw *raw)
     ERR_clear_error();
 }
 
-/* A byte each way. */
+/* A byte each way, whatever else TLS has to say meanwhile. */
 static void raw_exchange(struct raw *raw, char byte)
 {
-    char got = 0;
+    bool is_sent[2] = { false, false };
+    char got[2] = { 0, 0 };
 
-    assert_int_equal(SSL_write(raw->ssl, &byte, 1), 1);
-    carry(&raw->pipe, 0, PIPE_BYTES);
-    assert_int_equal(tn_tls_read(raw->tls, &got, 1), 1);
-    assert_int_equal(got, byte);
-    assert_int_equal(tn_tls_write(raw->tls, &byte, 1), 1);
-    while (carry(&raw->pipe, 1, PIPE_BYTES) > 0) {
+    for (int turns = 0; got[0] == 0 || got[1] == 0; turns++) {
+        assert_true(turns < 100000);
+        is_sent[0] = is_sent[0] || SSL_write(raw->ssl, &byte, 1) == 1;
+        if (!is_sent[1]) {
+            ssize_t n = tn_tls_write(raw->tls, &byte, 1);
+
+            assert_true(n == 1 || n == -EAGAIN);
+            is_sent[1] = n == 1;
+        }
+        raw_turn(raw);
+        (void)SSL_read(raw->ssl, &got[0], 1);
+        ssize_t n = tn_tls_read(raw->tls, &got[1], 1);
+
+        assert_true(n == 1 || n == -EAGAIN);
     }
-    got = 0;
-    assert_int_equal(SSL_read(raw->ssl, &got, 1), 1);
-    assert_int_equal(got, byte);
+    assert_int_equal(got[0], byte);
+    assert_int_equal(got[1], byte);
 }
 
 static void what_came_together_is_taken_by_one_read_of_the_stream(void **state)
 {
+    struct tn_tls_options options = options_with("good.pem");
     struct raw raw;
     char got[10];
 
     (void)state;
-    raw_open(&raw, TLS1_3_VERSION);
+    raw_open(&raw, &options, false, TLS1_3_VERSION);
     raw_exchange(&raw, 'a');
     for (int i = 0; i < 3; i++) {
         assert_int_equal(SSL_write(raw.ssl, &"bcd"[i], 1), 1);
@@ -638,25 +893,128 @@ static void what_came_together_is_taken_by_one_read_of_the_stream(void **state)
 
 static void keys_are_renewed_when_the_peer_asks(void **state)
 {
-    struct raw raw;
+    static const int steps[] = { 1, PIPE_BYTES };
 
     (void)state;
-    raw_open(&raw, TLS1_3_VERSION);
-    raw_exchange(&raw, 'a');
-    for (char c = 'b'; c < 'f'; c++) {
-        assert_int_equal(SSL_key_update(raw.ssl, SSL_KEY_UPDATE_REQUESTED), 1);
-        raw_exchange(&raw, c);
+    for (size_t s = 0; s < 2; s++) {
+        struct tn_tls_options options = options_with("good.pem");
+        struct raw raw;
+
+        raw_open(&raw, &options, false, TLS1_3_VERSION);
+        raw.step = steps[s];
+        raw_exchange(&raw, 'a');
+        for (char c = 'b'; c < 'f'; c++) {
+            assert_int_equal(SSL_key_update(raw.ssl, SSL_KEY_UPDATE_REQUESTED),
+                             1);
+            raw_exchange(&raw, c);
+        }
+        /* The answer to the last one comes with what is sent next. */
+        raw_exchange(&raw, 'g');
+        assert_int_equal(raw.key_updates, 4);
+        raw_close(&raw);
     }
-    raw_close(&raw);
 }
 
-static void a_renegotiation_is_declined_and_hurts_nothing(void **state)
+static void a_key_is_for_so_many_bytes(void **state)
 {
+    (void)state;
+    for (int is_server = 0; is_server < 2; is_server++) {
+        struct tn_tls_options options = options_with("good.pem");
+        struct raw raw;
+
+        set(&options, "server_key_update_at", "3");
+        set(&options, "client_key_update_at", "3");
+        raw_open(&raw, &options, is_server != 0, TLS1_3_VERSION);
+        for (char c = 'a'; c < 'k'; c++) {
+            raw_exchange(&raw, c);
+        }
+        assert_int_equal(raw.key_updates, 3);
+        raw_close(&raw);
+    }
+}
+
+/* As BEAM nodes do in TLS 1.2 after 2^28 messages. */
+static void the_peer_may_renegotiate(void **state)
+{
+    static const int steps[] = { 1, PIPE_BYTES };
+
+    (void)state;
+    for (int is_server = 0; is_server < 2; is_server++) {
+        for (size_t s = 0; s < 2; s++) {
+            struct tn_tls_options options = options_with("good.pem");
+            struct raw raw;
+
+            raw_open(&raw, &options, is_server != 0, TLS1_2_VERSION);
+            raw.step = steps[s];
+            raw_exchange(&raw, 'a');
+            assert_int_equal(SSL_renegotiate(raw.ssl), 1);
+            (void)SSL_do_handshake(raw.ssl);
+            for (char c = 'b'; c < 'f'; c++) {
+                raw_exchange(&raw, c);
+            }
+            assert_int_equal(SSL_num_renegotiations(raw.ssl), 1);
+            assert_false(SSL_renegotiate_pending(raw.ssl));
+            assert_int_equal(SSL_is_init_finished(raw.ssl), 1);
+            raw_close(&raw);
+        }
+    }
+}
+
+static void while_it_does_nothing_is_written(void **state)
+{
+    struct tn_tls_options options = options_with("good.pem");
     struct raw raw;
     char byte;
 
     (void)state;
-    raw_open(&raw, TLS1_2_VERSION);
+    raw_open(&raw, &options, false, TLS1_2_VERSION);
+    raw_exchange(&raw, 'a');
+    assert_false(tn_tls_write_wants_bytes(raw.tls));
+    assert_int_equal(SSL_renegotiate(raw.ssl), 1);
+    (void)SSL_do_handshake(raw.ssl);
+    carry(&raw.pipe, 0, PIPE_BYTES);
+    assert_int_equal(tn_tls_read(raw.tls, &byte, 1), -EAGAIN);
+    assert_int_equal(tn_tls_write(raw.tls, "x", 1), -EAGAIN);
+    assert_true(tn_tls_write_wants_bytes(raw.tls));
+    raw_exchange(&raw, 'b');
+    assert_false(tn_tls_write_wants_bytes(raw.tls));
+    raw_close(&raw);
+}
+
+static void who_renegotiates_again_at_once_is_left(void **state)
+{
+    struct tn_tls_options options = options_with("good.pem");
+    struct raw raw;
+    tenon_error err = { 0 };
+    ssize_t n = -EAGAIN;
+    char byte;
+
+    (void)state;
+    raw_open(&raw, &options, false, TLS1_2_VERSION);
+    assert_int_equal(SSL_renegotiate(raw.ssl), 1);
+    (void)SSL_do_handshake(raw.ssl);
+    raw_exchange(&raw, 'a');
+    assert_int_equal(SSL_renegotiate(raw.ssl), 1);
+    for (int i = 0; i < 20 && n == -EAGAIN; i++) {
+        (void)SSL_do_handshake(raw.ssl);
+        raw_turn(&raw);
+        n = tn_tls_read(raw.tls, &byte, 1);
+    }
+    assert_int_equal(n, -EPROTO);
+    tn_tls_why(raw.tls, &err);
+    assert_non_null(strstr(err.text, "renegotiates too often"));
+    raw_close(&raw);
+}
+
+static void a_renegotiation_may_be_declined_and_hurts_nothing(void **state)
+{
+    struct tn_tls_options options = options_with("good.pem");
+    struct raw raw;
+    char byte;
+
+    (void)state;
+    set(&options, "server_client_renegotiation", "false");
+    raw_open(&raw, &options, false, TLS1_2_VERSION);
     raw_exchange(&raw, 'a');
     assert_int_equal(SSL_renegotiate(raw.ssl), 1);
     (void)SSL_do_handshake(raw.ssl);
@@ -695,6 +1053,10 @@ static void what_cannot_be_used_is_named(void **state)
                   "cacertfile: /nowhere.pem");
     context_fails("server_ciphers", "NO_SUCH_CIPHER", "ciphers: ");
     context_fails("server_dhfile", "/nowhere.pem", "dhfile: /nowhere.pem");
+    context_fails("server_ciphers", "TLS_NO_SUCH_CIPHER",
+                  "ciphers: TLS_NO_SUCH_CIPHER");
+    context_fails("server_certs_keys", "[#{certfile => \"/nowhere.pem\"}]",
+                  "certfile: /nowhere.pem");
 }
 
 static void
@@ -737,8 +1099,18 @@ int main(void)
         cmocka_unit_test(plain_bytes_are_called_by_their_name),
         cmocka_unit_test(a_session_is_resumed),
         cmocka_unit_test(what_came_together_is_taken_by_one_read_of_the_stream),
+        cmocka_unit_test(what_is_resumed_follows_the_options_of_both),
+        cmocka_unit_test(a_new_context_resumes_nothing),
+        cmocka_unit_test(of_several_certificates_the_ciphers_choose),
+        cmocka_unit_test(a_version_without_a_cipher_is_off),
+        cmocka_unit_test(the_server_chooses_among_ciphers_if_told_to),
+        cmocka_unit_test(the_depth_counts_authorities_in_between),
         cmocka_unit_test(keys_are_renewed_when_the_peer_asks),
-        cmocka_unit_test(a_renegotiation_is_declined_and_hurts_nothing),
+        cmocka_unit_test(a_key_is_for_so_many_bytes),
+        cmocka_unit_test(the_peer_may_renegotiate),
+        cmocka_unit_test(while_it_does_nothing_is_written),
+        cmocka_unit_test(who_renegotiates_again_at_once_is_left),
+        cmocka_unit_test(a_renegotiation_may_be_declined_and_hurts_nothing),
         cmocka_unit_test(what_cannot_be_used_is_named),
         cmocka_unit_test(
             a_keys_password_comes_from_the_option_or_the_environment),

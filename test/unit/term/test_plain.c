@@ -39,6 +39,10 @@ static void terms_are_read_as_a_beam_node_reads_them(void **state)
     reads_as("\"a\\\"b\\n\".", "\"a\\\"b\\n\"");
     reads_as("<<\"x\">>.", "\"x\"");
     reads_as("<<>>.", "\"\"");
+    reads_as("#{}.", "%{}");
+    reads_as("[#{ certfile => \"/c\", 'x' => {1} }].",
+             "[%{certfile: \"/c\", x: {1}}]");
+    reads_as("\"\\t\\s\\\\\\q\".", "\"\\t \\\\q\"");
     reads_as("% first\n{server, % inner\n \"x%y\"}.", "{:server, \"x%y\"}");
 }
 
@@ -65,7 +69,10 @@ static void what_is_no_term_is_told_by_its_line(void **state)
     refused("a", "expected a full stop");
     refused("a. b.", "expected nothing more, got \"b\"");
     refused("\"abc", "expected the closing quote");
-    refused("#{a => b}.", "got \"#\"");
+    refused("#{a => b", "expected }, got the end");
+    refused("#{a, b}.", "expected =>, got \",\"");
+    refused("\"\\x41\".", "expected a character itself, not its number,");
+    refused("\"\\101\".", "expected a character itself, not its number,");
     refused("1234567890123456789.", "at most 18 digits");
     refused("12x.", "an integer");
     refused("Variable.", "got \"V\"");
