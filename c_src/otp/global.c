@@ -5,6 +5,7 @@
 
 #include <stdlib.h>
 #include <string.h>
+#include <sys/queue.h>
 
 #include "base/clock.h"
 #include "base/error.h"
@@ -22,12 +23,21 @@
  * ever. */
 #define RESOLVE_MS 30000u
 
+/* A node has come or gone. */
+struct change {
+    STAILQ_ENTRY(change) next;
+    bool up;
+    char name[];
+};
+
 /* Kept with the node. */
 struct server {
     tenon_node *node;
     struct tn_global *global;
     tenon_process *process; /* borrowed: it lives as long as the node */
     struct tn_sys sys;      /* of the process */
+    /* The loop's: one for each poke that the process has still to read. */
+    STAILQ_HEAD(, change) changes;
 };
 
 /* ---- sending ----------------------------------------------------------- */
@@ -297,9 +307,33 @@ static void build_state(void *state, tenon_builder *out)
     }
 }
 
+static void tell_core(struct server *server, const char *name, bool up)
+{
+    if (up) {
+        tn_global_peer_up(server->global, name);
+    } else {
+        tn_global_peer_down(server->global, name);
+    }
+}
+
+static void take_change(struct server *server)
+{
+    struct change *change = STAILQ_FIRST(&server->changes);
+    if (change == NULL) {
+        return;
+    }
+    STAILQ_REMOVE_HEAD(&server->changes, next);
+    tell_core(server, change->name, change->up);
+    free(change);
+}
+
 static void on_message(tenon_process *self, void *state, tenon_term message)
 {
     struct server *server = state;
+    if (tn_is_poke(message)) {
+        take_change(server);
+        return;
+    }
     const struct tn_gen gen = tn_gen_parse(message);
     if (tn_gen_may_answer(self, &gen) &&
         !tn_own_system(self, &server->sys, build_state, server, message) &&
@@ -308,16 +342,27 @@ static void on_message(tenon_process *self, void *state, tenon_term message)
     }
 }
 
+/* In order with the messages of the process: behind what the node has sent and
+ * behind the ends of the monitors of its processes, whose names would
+ * otherwise be taken for known once more. Without memory at once. */
 static void on_peer(void *user, const char *name, bool up, bool visible)
 {
     struct server *server = user;
     if (!visible) {
         return;
     }
-    if (up) {
-        tn_global_peer_up(server->global, name);
-    } else {
-        tn_global_peer_down(server->global, name);
+    struct change *change = malloc(sizeof *change + strlen(name) + 1);
+    if (change == NULL) {
+        tell_core(server, name, up);
+        return;
+    }
+    change->up = up;
+    strcpy(change->name, name);
+    STAILQ_INSERT_TAIL(&server->changes, change, next);
+    if (tn_process_poke(server->process) < 0) {
+        STAILQ_REMOVE(&server->changes, change, change, next);
+        tell_core(server, name, up);
+        free(change);
     }
 }
 
@@ -357,6 +402,11 @@ static void stop(tenon_node *node, void *part)
 static void free_server(void *part)
 {
     struct server *server = part;
+    while (!STAILQ_EMPTY(&server->changes)) {
+        struct change *change = STAILQ_FIRST(&server->changes);
+        STAILQ_REMOVE_HEAD(&server->changes, next);
+        free(change);
+    }
     tn_global_free(server->global);
     tn_sys_fini(&server->sys);
     tenon_process_release(server->process);
@@ -406,6 +456,7 @@ static enum tenon_err start_member(tenon_node *node, tenon_error *err)
         return tn_error(err, TENON_E_NOMEM, "start of global");
     }
     server->node = node;
+    STAILQ_INIT(&server->changes);
     enum tenon_err rc = start_process(server, err);
     if (rc == TENON_OK) {
         rc = start_core(server);

@@ -38,6 +38,9 @@
 /* Lost connections that are remembered, and for how long. */
 #define TN_GLOBAL_LOST_MAX 4096u
 #define TN_GLOBAL_LOST_MS (60u * 60u * 1000u)
+/* How long a peer that is connected and no member is left alone, at least; at
+ * most twice that. */
+#define TN_GLOBAL_ASTRAY_MS 5000u
 
 struct tn_global;
 
@@ -167,6 +170,7 @@ struct tn_gpeer {
     bool synced;
     bool removing;   /* its connection is being closed on somebody's request */
     bool wanted;     /* connect, then tell it in_sync */
+    bool astray;     /* was so at the last look for such */
     int64_t version; /* of a known one; 0: not told */
     /* a session: from nodeup until both know each other */
     bool session;
@@ -237,6 +241,7 @@ struct tn_global {
     STAILQ_HEAD(, tn_gquestion) questions;
     uint32_t question_count;
     struct tn_gtimer locker_timer;
+    struct tn_gtimer astray_timer;
     struct tn_gpeer *attempt; /* of our locker's own accord */
     bool just_synced;
     STAILQ_HEAD(, tn_gop) ops; /* registrations, the first is under way */
@@ -475,6 +480,9 @@ void tn_gpartition_lost(struct tn_global *global, const char *node);
 void tn_gpartition_on_lost(struct tn_global *global,
                            const tenon_term part[5],
                            tenon_term message);
+/* Sees to it that a peer that is connected and does not become a member gets a
+ * new connection. */
+void tn_gpartition_watch_astray(struct tn_global *global);
 void tn_gpartition_on_remove(struct tn_global *global, tenon_term node);
 void tn_gpartition_fini(struct tn_global *global);
 /* Forgets a member: its connection is gone, or is not to be used. tell: the

@@ -493,6 +493,7 @@ add_known(struct tn_global *global, const char *name, int64_t version)
         return false;
     }
     peer->known = true;
+    peer->removing = false; /* its loss is that of a member again */
     peer->version = version;
     return true;
 }

@@ -147,7 +147,8 @@ static void on_call(struct tn_global *global, const struct tn_gen *gen)
 
 /* ---- casts and messages ------------------------------------------------ */
 
-/* {in_sync, Node, _}: the node knows us by way of another. */
+/* {in_sync, Node, _}: the node knows us by way of another, which tells us so
+ * before or after this. */
 static void on_in_sync(struct tn_global *global, tenon_term node)
 {
     tenon_atom name;
@@ -160,6 +161,7 @@ static void on_in_sync(struct tn_global *global, tenon_term node)
     }
     peer->synced = true;
     tn_gsession_end(global, peer);
+    tn_gpartition_watch_astray(global);
     tn_gsync_told(global, peer->name);
     tn_gsession_wake_locker(global);
 }

@@ -44,6 +44,48 @@ static void tell_lost(struct tn_global *global, const char *node)
     tenon_value_free(message);
 }
 
+/* ---- who is connected, and no member ------------------------------------ */
+
+/* Neither a member nor about to become one: it has given us up while we gave
+ * it up, or believes that another has made it known here. What would mend that
+ * may be on its way; after that nothing but a new connection does. */
+static bool is_astray(const struct tn_gpeer *peer)
+{
+    return peer->up && !peer->known && !peer->session;
+}
+
+static void look_for_astray(struct tn_global *global, void *user)
+{
+    bool again = false;
+
+    (void)user;
+    for (struct tn_gpeer *peer = global->peers; peer != NULL;
+         peer = peer->hh.next) {
+        bool still = peer->astray && is_astray(peer);
+
+        peer->astray = !still && is_astray(peer);
+        again = again || peer->astray;
+        if (still) {
+            global->io->warn(global->io_user, "global_astray", peer->name);
+            global->io->disconnect(global->io_user, peer->name);
+        }
+    }
+    if (again) {
+        tn_gpartition_watch_astray(global);
+    }
+}
+
+void tn_gpartition_watch_astray(struct tn_global *global)
+{
+    if (global->astray_timer.armed || global->stopping) {
+        return;
+    }
+    global->astray_timer.global = global;
+    global->astray_timer.fn = look_for_astray;
+    global->io->timer_start(global->io_user, &global->astray_timer,
+                            TN_GLOBAL_ASTRAY_MS);
+}
+
 /* ---- coming and going -------------------------------------------------- */
 
 /* A member is one no more. Closing connections are told nobody of. */
@@ -60,6 +102,10 @@ forget(struct tn_global *global, struct tn_gpeer *peer, bool is_removed)
     peer->known = false;
     peer->synced = false;
     peer->wanted = false;
+    peer->astray = false;
+    if (peer->up) {
+        tn_gpartition_watch_astray(global);
+    }
 }
 
 void tn_global_peer_up(struct tn_global *global, const char *name)
@@ -204,7 +250,8 @@ void tn_gpartition_on_lost(struct tn_global *global,
     }
 }
 
-/* {remove_connection, Node}: it has given us up. */
+/* {remove_connection, Node}: it has given us up, and waits for the end of the
+ * connection, whether we have given it up as well or not. */
 void tn_gpartition_on_remove(struct tn_global *global, tenon_term node)
 {
     tenon_atom name;
@@ -214,7 +261,7 @@ void tn_gpartition_on_remove(struct tn_global *global, tenon_term node)
     }
     struct tn_gpeer *peer = tn_gpeer_find(global, name.text);
 
-    if (!tn_gpeer_is_member(peer)) {
+    if (peer == NULL || (!peer->up && !tn_gpeer_is_member(peer))) {
         return;
     }
     global->io->warn(global->io_user, "global_given_up", peer->name);

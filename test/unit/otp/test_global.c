@@ -310,6 +310,92 @@ static void a_member_out_of_reach_is_given_up(void **state)
     sim_fini(&sim);
 }
 
+static void tell(int node, const char *pattern)
+{
+    tenon_value *message = tenon_value_format(pattern);
+    assert_non_null(message);
+    tn_global_message(sim.node[node].global, tenon_value_term(message));
+    tenon_value_free(message);
+}
+
+/* All that is on the way, and no timer. */
+static void deliver_all(void)
+{
+    while (sim.first != sim.last) {
+        struct sim_event event = sim.events[sim.first++ % SIM_EVENTS];
+        sim_deliver(&sim, &event);
+        tenon_value_free(event.value);
+    }
+}
+
+static void two_that_give_each_other_up_at_once_part(void **state)
+{
+    (void)state;
+    start_mesh(2);
+    tell(0, "{:lost_connection, :x@sim, 1, 1, :b@sim}");
+    tell(1, "{:lost_connection, :x@sim, 1, 2, :a@sim}");
+    assert_true(sim.linked[0][1]);
+    deliver_all();
+    assert_false(sim.linked[0][1]);
+    sim_link(&sim, 0, 1);
+    assert_true(sim_run(&sim));
+    assert_one_mesh();
+    sim_fini(&sim);
+}
+
+/* a, connected to b and c, who say nothing by themselves. */
+static void start_between_mute(void)
+{
+    assert_true(sim_init(&sim, 3));
+    for (int i = 1; i < 3; i++) {
+        sim.node[i].mute = true;
+        sim.linked[0][i] = sim.linked[i][0] = true;
+        tn_global_peer_up(sim.node[0].global, sim.node[i].name);
+    }
+    deliver_all();
+}
+
+static void who_is_known_by_one_side_alone_gets_a_new_connection(void **state)
+{
+    (void)state;
+    start_between_mute();
+    tell(0, "{:\"$gen_cast\", {:in_sync, :b@sim, true}}");
+    tell(0, "{:\"$gen_cast\", {:in_sync, :c@sim, true}}");
+    assert_true(sim_fire_timer(&sim));
+    assert_true(sim.linked[0][1]);
+    /* Of c a member tells in time. */
+    tell(0, "{:\"$gen_cast\", {:new_nodes, :x@sim, [], [], [{:c@sim, 8}], "
+            "[]}}");
+    assert_true(sim_run(&sim));
+    assert_false(sim.linked[0][1]);
+    assert_true(sim.linked[0][2]);
+    assert_true(knows(0, 2));
+    sim_fini(&sim);
+}
+
+/* Given up and made known again, before its connection has ended. */
+static void the_loss_of_a_member_that_has_come_back_is_told(void **state)
+{
+    (void)state;
+    start_between_mute();
+    tell(0, "{:\"$gen_cast\", {:new_nodes, :x@sim, [], [], [{:b@sim, 8}, "
+            "{:c@sim, 8}], []}}");
+    tell(0, "{:lost_connection, :x@sim, 1, 1, :b@sim}");
+    assert_false(knows(0, 1));
+    tell(0, "{:\"$gen_cast\", {:new_nodes, :c@sim, [], [], [{:b@sim, 8}], "
+            "[]}}");
+    assert_true(knows(0, 1));
+    deliver_all();
+    tn_global_peer_down(sim.node[0].global, "b@sim");
+    struct sim_event event = sim.events[sim.first % SIM_EVENTS];
+    assert_int_not_equal(sim.first, sim.last);
+    assert_int_equal(event.to, 2);
+    assert_true(tenon_match(tenon_value_term(event.value),
+                            "{:lost_connection, :a@sim, _, _, :b@sim}"));
+    deliver_all();
+    sim_fini(&sim);
+}
+
 static void a_node_that_stops_tells_of_no_losses(void **state)
 {
     (void)state;
@@ -464,10 +550,7 @@ static void start_fed(void)
 
 static void feed(const char *pattern)
 {
-    tenon_value *message = tenon_value_format(pattern);
-    assert_non_null(message);
-    tn_global_message(sim.node[0].global, tenon_value_term(message));
-    tenon_value_free(message);
+    tell(0, pattern);
 }
 
 /* The next thing that the core has sent, and the answer to a call. */
@@ -659,6 +742,9 @@ int main(void)
         cmocka_unit_test(a_clash_notifies_both_and_takes_the_name),
         cmocka_unit_test(a_clash_with_an_unknown_method_takes_the_name),
         cmocka_unit_test(members_that_lose_each_other_are_given_up),
+        cmocka_unit_test(two_that_give_each_other_up_at_once_part),
+        cmocka_unit_test(who_is_known_by_one_side_alone_gets_a_new_connection),
+        cmocka_unit_test(the_loss_of_a_member_that_has_come_back_is_told),
         cmocka_unit_test(a_member_out_of_reach_is_given_up),
         cmocka_unit_test(a_node_that_stops_tells_of_no_losses),
         cmocka_unit_test(a_stopped_node_ends_what_was_asked),
