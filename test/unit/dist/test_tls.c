@@ -981,6 +981,30 @@ static void while_it_does_nothing_is_written(void **state)
     raw_close(&raw);
 }
 
+/* What the server wrote before it had the answer to its request. */
+static void bytes_that_come_meanwhile_are_read(void **state)
+{
+    struct tn_tls_options options = options_with("good.pem");
+    struct raw raw;
+    char byte = 0;
+
+    (void)state;
+    raw_open(&raw, &options, true, TLS1_2_VERSION);
+    raw_exchange(&raw, 'a');
+    assert_int_equal(SSL_renegotiate(raw.ssl), 1);
+    (void)SSL_do_handshake(raw.ssl);
+    carry(&raw.pipe, 0, PIPE_BYTES);
+    assert_int_equal(tn_tls_read(raw.tls, &byte, 1), -EAGAIN);
+    assert_int_equal(SSL_write(raw.ssl, "b", 1), 1);
+    carry(&raw.pipe, 0, PIPE_BYTES);
+    assert_int_equal(tn_tls_write(raw.tls, "x", 1), -EAGAIN);
+    assert_int_equal(tn_tls_read(raw.tls, &byte, 1), 1);
+    assert_int_equal(byte, 'b');
+    raw_exchange(&raw, 'c');
+    assert_int_equal(SSL_num_renegotiations(raw.ssl), 1);
+    raw_close(&raw);
+}
+
 static void who_renegotiates_again_at_once_is_left(void **state)
 {
     struct tn_tls_options options = options_with("good.pem");
@@ -1109,6 +1133,7 @@ int main(void)
         cmocka_unit_test(a_key_is_for_so_many_bytes),
         cmocka_unit_test(the_peer_may_renegotiate),
         cmocka_unit_test(while_it_does_nothing_is_written),
+        cmocka_unit_test(bytes_that_come_meanwhile_are_read),
         cmocka_unit_test(who_renegotiates_again_at_once_is_left),
         cmocka_unit_test(a_renegotiation_may_be_declined_and_hurts_nothing),
         cmocka_unit_test(what_cannot_be_used_is_named),
