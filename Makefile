@@ -323,9 +323,10 @@ $(OUT)/test/fuzz/fuzz_%: $(OUT)/test/fuzz/fuzz_%.o $(LIB_A)
 
 # --- test, each for the variant at hand --------------------------------------
 
-ASAN_OPTIONS ?= detect_stack_use_after_return=1:strict_string_checks=1
-UBSAN_OPTIONS ?= print_stacktrace=1
-TSAN_OPTIONS ?= halt_on_error=1:second_deadlock_stack=1
+# 99 is what test/run-each takes for a finding.
+ASAN_OPTIONS ?= exitcode=99:detect_stack_use_after_return=1:strict_string_checks=1
+UBSAN_OPTIONS ?= exitcode=99:print_stacktrace=1
+TSAN_OPTIONS ?= exitcode=99:halt_on_error=1:second_deadlock_stack=1
 VALGRIND ?= valgrind -q --fair-sched=try --error-exitcode=99 --leak-check=full \
     --show-leak-kinds=definite,indirect --errors-for-leak-kinds=definite,indirect
 export ASAN_OPTIONS UBSAN_OPTIONS TSAN_OPTIONS
@@ -472,7 +473,7 @@ check-mesh: check-build
 	@for m in $(MESHES); do \
 	    for r in $$(echo $$m | tr , ' '); do \
 	        case " $(OTP) " in *" $$r "*) ;; *) continue 2;; esac; done; \
-	    $(call strict,-s MESH=$$m mesh) || exit 1; done
+	    sh test/attempts $(call strict,-s MESH=$$m mesh) || exit 1; done
 
 .PHONY: mesh
 MESH_SECONDS ?= 30
@@ -531,6 +532,7 @@ help:
 	@echo 'unit examples replay valgrind elixir live programs (this variant)'
 	@echo 'dispatch-property RUNS= SEED= (this variant)'
 	@echo 'CC= CFLAGS= LDFLAGS= SAN=address,undefined|thread TN_HOSTILE=1'
+	@echo 'TN_ATTEMPTS=2 (check: what fails is tried once more)'
 	@echo 'OTP="23 25 27 29"|host (check)  FUZZ_SECONDS= (fuzz)'
 	@echo 'MESH_SECONDS= MESH_SEED= (check-mesh)'
 	@echo 'PREFIX= DESTDIR= (install)  ERL_EI_INCLUDE_DIR= ERL_EI_LIBDIR='
