@@ -81,12 +81,14 @@ void tn_secure_attend(tn_conn *conn)
 static void wait_for_end(tn_conn *conn)
 {
     uint8_t bytes[4096];
+    size_t all = 0;
     ssize_t n;
 
     do {
         n = tn_sock_read(conn->fd, bytes, sizeof bytes);
-    } while (n > 0);
-    if (n != -EAGAIN) {
+        all += n > 0 ? (size_t)n : 0;
+    } while (n > 0 && all < TN_READ_BURST_BYTES);
+    if (n <= 0 && n != -EAGAIN) {
         tn_conn_close(conn, &conn->why);
     }
 }

@@ -26,7 +26,9 @@ struct tn_tls {
     bool is_over; /* the handshake */
     bool write_wants_bytes;
     bool read_wants_room;
-    tenon_error why;          /* of -EPROTO */
+    bool is_starved; /* the last read had nothing to give: what is there is the
+                        beginning of a record */
+    tenon_error why; /* of -EPROTO */
     bool was_renegotiating;   /* at the last read */
     uint64_t renegotiated_ns; /* 0: never */
     uint64_t key_update_at;   /* bytes; UINT64_MAX: never, as in TLS 1.2 */
@@ -324,6 +326,7 @@ ssize_t tn_tls_read(tn_tls *tls, void *bytes, size_t len)
                                   SSL_ERROR_WANT_WRITE);
         there += ok ? n : 0;
     } while (there < len && result > 0 && SSL_has_pending(tls->ssl));
+    tls->is_starved = result == -EAGAIN;
     if (renegotiates_too_often(tls)) {
         (void)tn_error(&tls->why, TENON_E_TLS,
                        "TLS: the peer renegotiates too often");
@@ -409,7 +412,7 @@ bool tn_tls_read_wants_room(tn_tls *tls)
 bool tn_tls_has_buffered(tn_tls *tls)
 {
     pthread_mutex_lock(&tls->lock);
-    bool has = SSL_has_pending(tls->ssl);
+    bool has = !tls->is_starved && SSL_has_pending(tls->ssl);
 
     pthread_mutex_unlock(&tls->lock);
     return has;

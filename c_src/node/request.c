@@ -232,15 +232,18 @@ static bool read_end(struct tn_request *request,
 
 /* An alias is for whoever has it: a server may have left its reply to a process
  * of another node. What a peer says of its own processes counts for requests
- * to that peer only. */
+ * to that peer only, and so does all that a limited peer says: the next
+ * references are no secret. */
 static struct tn_request *find_for_locked(tenon_node *node,
                                           const struct tn_peer *peer,
                                           const struct tn_signal *signal)
 {
-    if (signal->kind == TN_SIG_SEND_ALIAS) {
-        return find_locked(node, signal->to);
+    bool is_alias = signal->kind == TN_SIG_SEND_ALIAS;
+    struct tn_request *request =
+        find_locked(node, is_alias ? signal->to : signal->ref);
+    if (is_alias && peer->access == NULL) {
+        return request;
     }
-    struct tn_request *request = find_locked(node, signal->ref);
     return request != NULL && request->peer == peer ? request : NULL;
 }
 

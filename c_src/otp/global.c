@@ -327,6 +327,21 @@ static void take_change(struct server *server)
     free(change);
 }
 
+/* {whereis, Name, {Pid, Tag}} is answered like a call. */
+static bool may_answer(const tenon_process *self,
+                       const struct tn_gen *gen,
+                       tenon_term message)
+{
+    tenon_term part[3], from[2];
+    if (gen->kind == TN_GEN_INFO && tn_tuple_views(message, part, 3) &&
+        tenon_term_is_atom(part[0], "whereis") &&
+        tn_tuple_views(part[2], from, 2)) {
+        const struct tn_gen asked = { .from = from[0], .tag = from[1] };
+        return tn_gen_may_answer(self, &asked);
+    }
+    return tn_gen_may_answer(self, gen);
+}
+
 static void on_message(tenon_process *self, void *state, tenon_term message)
 {
     struct server *server = state;
@@ -335,7 +350,7 @@ static void on_message(tenon_process *self, void *state, tenon_term message)
         return;
     }
     const struct tn_gen gen = tn_gen_parse(message);
-    if (tn_gen_may_answer(self, &gen) &&
+    if (may_answer(self, &gen, message) &&
         !tn_own_system(self, &server->sys, build_state, server, message) &&
         !take_down(server, message)) {
         tn_global_message(server->global, message);

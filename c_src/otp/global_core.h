@@ -170,6 +170,7 @@ struct tn_gpeer {
     bool synced;
     bool removing;   /* its connection is being closed on somebody's request */
     bool wanted;     /* connect, then tell it in_sync */
+    bool apart;      /* it has said that it takes no part */
     bool astray;     /* was so at the last look for such */
     int64_t version; /* of a known one; 0: not told */
     /* a session: from nodeup until both know each other */

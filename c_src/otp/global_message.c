@@ -147,9 +147,10 @@ static void on_call(struct tn_global *global, const struct tn_gen *gen)
 
 /* ---- casts and messages ------------------------------------------------ */
 
-/* {in_sync, Node, _}: the node knows us by way of another, which tells us so
- * before or after this. */
-static void on_in_sync(struct tn_global *global, tenon_term node)
+/* {in_sync, Node, IsMember}: the node knows us by way of another, which tells
+ * us so before or after this; or, with false, it is no member of anything. */
+static void
+on_in_sync(struct tn_global *global, tenon_term node, tenon_term is_member)
 {
     tenon_atom name;
     struct tn_gpeer *peer = tenon_term_atom(node, &name) == TENON_OK
@@ -160,6 +161,7 @@ static void on_in_sync(struct tn_global *global, tenon_term node)
         return;
     }
     peer->synced = true;
+    peer->apart = tenon_term_is_atom(is_member, "false");
     tn_gsession_end(global, peer);
     tn_gpartition_watch_astray(global);
     tn_gsync_told(global, peer->name);
@@ -184,7 +186,7 @@ static void on_cast(struct tn_global *global, tenon_term request)
     } else if (is_said(&said, "new_nodes", 6)) {
         tn_gexchange_on_new_nodes(global, said.part);
     } else if (is_said(&said, "in_sync", 3)) {
-        on_in_sync(global, said.part[1]);
+        on_in_sync(global, said.part[1], said.part[2]);
     }
 }
 

@@ -51,7 +51,7 @@ static void tell_lost(struct tn_global *global, const char *node)
  * may be on its way; after that nothing but a new connection does. */
 static bool is_astray(const struct tn_gpeer *peer)
 {
-    return peer->up && !peer->known && !peer->session;
+    return peer->up && !peer->known && !peer->session && !peer->apart;
 }
 
 static void look_for_astray(struct tn_global *global, void *user)
@@ -102,6 +102,7 @@ forget(struct tn_global *global, struct tn_gpeer *peer, bool is_removed)
     peer->known = false;
     peer->synced = false;
     peer->wanted = false;
+    peer->apart = false;
     peer->astray = false;
     if (peer->up) {
         tn_gpartition_watch_astray(global);

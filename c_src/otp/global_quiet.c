@@ -45,7 +45,7 @@ static void on_message(tenon_process *self, tenon_term message)
         return;
     }
     tenon_value *in_sync = tenon_value_format(
-        "{:\"$gen_cast\", {:in_sync, ~a, true}}", tenon_node_name(node));
+        "{:\"$gen_cast\", {:in_sync, ~a, false}}", tenon_node_name(node));
     (void)tn_send_name(node, tn_process_pid(self), NAME, peer.text,
                        tenon_value_term(in_sync));
     tenon_value_free(in_sync);

@@ -226,6 +226,17 @@ static enum tenon_err put_line(struct tn_buf *out, const struct log_line *line)
     return rc == TENON_OK ? tn_buf_append(out, "\n", 1) : rc;
 }
 
+/* The caller has chosen where the line goes, by way of this node. */
+static bool may_go_to(tenon_node *node, tn_access *caller, const tenon_pid *pid)
+{
+    tenon_value *to = tenon_value_format("~p", pid);
+    bool may =
+        to != NULL && tn_may_answer(node, caller, tenon_value_term(to), true);
+
+    tenon_value_free(to);
+    return may;
+}
+
 /* False: it did not go out, or belongs here: to a caller of this node. */
 static bool log_there(const struct log_line *line)
 {
@@ -237,7 +248,8 @@ static bool log_there(const struct log_line *line)
         tenon_call_group_leader(line->call, &leader);
     }
     tenon_process_pid(node->group_leader, &own);
-    if (tenon_pid_equal(&leader, &own)) {
+    if (tenon_pid_equal(&leader, &own) ||
+        !may_go_to(node, line->call->origin, &leader)) {
         return false;
     }
     tn_buf_init(&text, TEXT_BYTES * (3 + 2 * PAIRS_MAX));

@@ -266,6 +266,7 @@ static void run_handler(tenon_call *around, struct service_call *served)
     call.request = tn_message_field(&served->message, TN_FIELD_RAW_REQUEST);
     call.from = tn_message_field(&served->message, TN_FIELD_REPLY_TO);
     call.group_leader = around->group_leader;
+    call.origin = around->origin;
     call.tag = served->message.base;
     call.extra = served;
     served->on_stack = &call;

@@ -343,11 +343,11 @@ static void two_that_give_each_other_up_at_once_part(void **state)
     sim_fini(&sim);
 }
 
-/* a, connected to b and c, who say nothing by themselves. */
-static void start_between_mute(void)
+/* a, connected to others, who say nothing by themselves. */
+static void start_among_mute(int count)
 {
-    assert_true(sim_init(&sim, 3));
-    for (int i = 1; i < 3; i++) {
+    assert_true(sim_init(&sim, count));
+    for (int i = 1; i < count; i++) {
         sim.node[i].mute = true;
         sim.linked[0][i] = sim.linked[i][0] = true;
         tn_global_peer_up(sim.node[0].global, sim.node[i].name);
@@ -358,9 +358,10 @@ static void start_between_mute(void)
 static void who_is_known_by_one_side_alone_gets_a_new_connection(void **state)
 {
     (void)state;
-    start_between_mute();
+    start_among_mute(4);
     tell(0, "{:\"$gen_cast\", {:in_sync, :b@sim, true}}");
     tell(0, "{:\"$gen_cast\", {:in_sync, :c@sim, true}}");
+    tell(0, "{:\"$gen_cast\", {:in_sync, :d@sim, false}}");
     assert_true(sim_fire_timer(&sim));
     assert_true(sim.linked[0][1]);
     /* Of c a member tells in time. */
@@ -370,6 +371,9 @@ static void who_is_known_by_one_side_alone_gets_a_new_connection(void **state)
     assert_false(sim.linked[0][1]);
     assert_true(sim.linked[0][2]);
     assert_true(knows(0, 2));
+    /* d takes no part. */
+    assert_true(sim.linked[0][3]);
+    assert_false(knows(0, 3));
     sim_fini(&sim);
 }
 
@@ -377,7 +381,7 @@ static void who_is_known_by_one_side_alone_gets_a_new_connection(void **state)
 static void the_loss_of_a_member_that_has_come_back_is_told(void **state)
 {
     (void)state;
-    start_between_mute();
+    start_among_mute(3);
     tell(0, "{:\"$gen_cast\", {:new_nodes, :x@sim, [], [], [{:b@sim, 8}, "
             "{:c@sim, 8}], []}}");
     tell(0, "{:lost_connection, :x@sim, 1, 1, :b@sim}");

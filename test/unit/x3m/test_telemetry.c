@@ -31,11 +31,14 @@ catch_line(void *user, enum tenon_log_level level, const char *line, size_t len)
 {
     (void)user;
     (void)level;
-    if (strstr(line, "event=log ") == NULL) {
+    char text[sizeof logged.line];
+
+    snprintf(text, sizeof text, "%.*s", (int)len, line);
+    if (strstr(text, "event=log ") == NULL) {
         return;
     }
     pthread_mutex_lock(&logged.lock);
-    snprintf(logged.line, sizeof logged.line, "%.*s", (int)len, line);
+    memcpy(logged.line, text, sizeof text);
     pthread_mutex_unlock(&logged.lock);
 }
 
