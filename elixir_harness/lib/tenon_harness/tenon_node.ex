@@ -82,9 +82,14 @@ defmodule TenonHarness.TenonNode do
   end
 
   @doc "The resident memory in KiB."
-  def rss_kib(%__MODULE__{program: program}) do
+  def rss_kib(%__MODULE__{} = tenon), do: status_kib(tenon, "VmRSS")
+
+  @doc "Resident memory of its own: without the pages of programs and libraries, of which the system maps what it likes."
+  def anonymous_kib(%__MODULE__{} = tenon), do: status_kib(tenon, "RssAnon")
+
+  defp status_kib(%__MODULE__{program: program}, field) do
     status = File.read!("/proc/#{Program.os_pid(program)}/status")
-    [_, kib] = Regex.run(~r/VmRSS:\s+(\d+) kB/, status)
+    [_, kib] = Regex.run(~r/#{field}:\s+(\d+) kB/, status)
     String.to_integer(kib)
   end
 

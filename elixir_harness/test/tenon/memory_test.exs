@@ -13,7 +13,7 @@ defmodule TenonHarness.MemoryTest do
   @slack_kib 1_024
   @rounds 4
   # What OpenSSL keeps of a configuration and of a connection comes on top.
-  @limit_kib if(Carrier.tls?(), do: 12_288, else: 8_192)
+  @limit_kib if(Carrier.tls?(), do: 6_144, else: 3_072)
 
   setup do
     tenon = start_connected_tenon()
@@ -24,7 +24,7 @@ defmodule TenonHarness.MemoryTest do
   @tag :not_sanitized
   test "a node that has started is small", %{tenon: tenon} do
     assert Wait.call({:echo, tenon.name}, 1) == 1
-    assert TenonNode.rss_kib(tenon) < @limit_kib
+    assert TenonNode.anonymous_kib(tenon) < @limit_kib
   end
 
   test "#{@calls} calls leave nothing behind", %{tenon: tenon, name: name} do
