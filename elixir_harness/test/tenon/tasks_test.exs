@@ -85,6 +85,8 @@ defmodule TenonHarness.TasksTest do
 
       assert_receive %Task{pid: pid}
       ref = Process.monitor(pid)
+      # The monitor is there when what was sent after it is answered.
+      assert Wait.call({:echo, node(pid)}, :watched) == :watched
       Program.stop(beam.program)
       assert_receive {:DOWN, ^ref, :process, ^pid, :noconnection}
     end
