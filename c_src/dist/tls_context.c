@@ -99,13 +99,14 @@ static int verify(int ok, X509_STORE_CTX *store)
 
 /* ---- sessions ------------------------------------------------------------ */
 
-/* Called with the lock held. */
+/* A peer keeps its place when its session is taken out. Called with the lock
+ * held. */
 static struct kept_session *find_kept(tn_tls_context *context, const char *peer)
 {
     for (unsigned i = 0; i < TN_TLS_SESSIONS_KEPT; i++) {
         struct kept_session *kept = &context->kept[i];
 
-        if (kept->session != NULL && strcmp(kept->peer, peer) == 0) {
+        if (strcmp(kept->peer, peer) == 0) {
             return kept;
         }
     }

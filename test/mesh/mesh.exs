@@ -115,18 +115,19 @@ defmodule Mesh do
     node = mesh[i]
     signal(node, "KILL")
     for port <- [node.agent, node.program], port != nil, do: close(port)
-    await_forgotten(node)
+    await_forgotten(node, now() + @ask_ms)
     Map.put(mesh, i, %{node | agent: nil, program: nil, up: false, stopped: false})
   end
 
   # Its name is free for the next one when the epmd of its namespace has seen it go.
-  defp await_forgotten(node) do
+  defp await_forgotten(node, deadline) do
     args = ["netns", "exec", node.space, "epmd", "-names"]
     {names, _status} = System.cmd("ip", args, stderr_to_stdout: true)
 
     if String.contains?(names, "name n") do
+      if now() > deadline, do: raise("epmd keeps the names of a killed node: #{names}")
       Process.sleep(20)
-      await_forgotten(node)
+      await_forgotten(node, deadline)
     end
   end
 

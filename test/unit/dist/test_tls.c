@@ -540,41 +540,6 @@ static void plain_bytes_are_called_by_their_name(void **state)
     BIO_free(pipe.net[1]);
 }
 
-static void a_session_is_resumed(void **state)
-{
-    static const char *const versions[] = { "['tlsv1.2']", "['tlsv1.3']" };
-
-    (void)state;
-    for (size_t v = 0; v < 2; v++) {
-        struct tn_tls_options options = options_with("good.pem");
-        set(&options, "client_versions", versions[v]);
-        tn_tls_context *context = context_of(&options);
-
-        for (int i = 0; i < 2; i++) {
-            struct pipe pipe;
-            tn_tls *sides[2] = {
-                side_of(tn_tls_context_ref(context), PEER, &pipe.net[0]),
-                side_of(tn_tls_context_ref(context), NULL, &pipe.net[1])
-            };
-            int result[2] = { 0, 0 };
-            tenon_error err[2];
-            uint8_t byte = 1;
-
-            shake(sides, &pipe, PIPE_BYTES, 1000000, result, err);
-            assert_int_equal(result[0], 1);
-            /* A ticket of TLS 1.3 comes with what is read later. */
-            send_over(sides, &pipe, 1, &byte, 1, PIPE_BYTES);
-            assert_int_equal(tn_tls_facts(sides[0]).is_resumed, i == 1);
-            assert_int_equal(tn_tls_facts(sides[1]).is_resumed, i == 1);
-            for (int s = 0; s < 2; s++) {
-                tn_tls_free(sides[s]);
-                BIO_free(pipe.net[s]);
-            }
-        }
-        tn_tls_context_unref(context);
-    }
-}
-
 /* Whether the second of two connections resumes the first's session. */
 static bool is_resumed(tn_tls_context *client, tn_tls_context *server)
 {
@@ -592,9 +557,11 @@ static bool is_resumed(tn_tls_context *client, tn_tls_context *server)
 
         shake(sides, &pipe, PIPE_BYTES, 1000000, done, err);
         assert_int_equal(done[0], 1);
+        /* A ticket of TLS 1.3 comes with what is read later. */
         send_over(sides, &pipe, 1, &byte, 1, PIPE_BYTES);
         result = tn_tls_facts(sides[0]).is_resumed;
         assert_int_equal(result, tn_tls_facts(sides[1]).is_resumed);
+        assert_true(i == 1 || !result);
         for (int s = 0; s < 2; s++) {
             tn_tls_free(sides[s]);
             BIO_free(pipe.net[s]);
@@ -603,6 +570,20 @@ static bool is_resumed(tn_tls_context *client, tn_tls_context *server)
     tn_tls_context_unref(client);
     tn_tls_context_unref(server);
     return result;
+}
+
+static void a_session_is_resumed(void **state)
+{
+    static const char *const versions[] = { "['tlsv1.2']", "['tlsv1.3']" };
+
+    (void)state;
+    for (size_t v = 0; v < 2; v++) {
+        struct tn_tls_options options = options_with("good.pem");
+        set(&options, "client_versions", versions[v]);
+        tn_tls_context *context = context_of(&options);
+
+        assert_true(is_resumed(tn_tls_context_ref(context), context));
+    }
 }
 
 static void what_is_resumed_follows_the_options_of_both(void **state)
