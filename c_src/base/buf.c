@@ -102,13 +102,13 @@ static enum tenon_err make_room(struct tn_buf *buf, size_t need)
     return pays || buf->cap >= buf->max ? TENON_OK : grow(buf, buf->cap + 1);
 }
 
-enum tenon_err tn_buf_reserve(struct tn_buf *buf, size_t n, uint8_t **at)
+enum tenon_err tn_buf_reserve(struct tn_buf *buf, tn_extent n, uint8_t **at)
 {
     if (n > buf->max - buf->len) {
         return TENON_E_LIMIT;
     }
     if (HOSTILE || buf->bytes == NULL || buf->cap - buf->len < n) {
-        enum tenon_err rc = make_room(buf, buf->len + n);
+        enum tenon_err rc = make_room(buf, buf->len + (size_t)n);
 
         if (rc < 0) {
             return rc;

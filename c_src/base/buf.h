@@ -9,6 +9,8 @@
 
 #include <tenon/error.h>
 
+#include "base/extent.h"
+
 /* Embedded by the owner. Reading `bytes` and `len` is free; both change only
  * through the functions below. */
 struct tn_buf {
@@ -36,7 +38,7 @@ void tn_buf_reset(struct tn_buf *buf);
  * Errors: NOMEM; LIMIT when the length would pass `max`. The buffer is then
  * unchanged. */
 TENON_CHECK enum tenon_err
-tn_buf_reserve(struct tn_buf *buf, size_t n, uint8_t **at);
+tn_buf_reserve(struct tn_buf *buf, tn_extent n, uint8_t **at);
 
 /* Appends `n` bytes. p: copied; may be NULL when n is 0.
  * Errors: as tn_buf_reserve. */

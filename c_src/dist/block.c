@@ -78,7 +78,8 @@ struct tn_block *tn_block_new(struct tn_block_pool *pool, size_t cap)
         if (cap < TN_BLOCK_BYTES) {
             cap = TN_BLOCK_BYTES;
         }
-        block = malloc(sizeof *block + cap);
+        block =
+            cap > SIZE_MAX - sizeof *block ? NULL : malloc(sizeof *block + cap);
         if (block == NULL) {
             tn_block_pool_free(pool);
             return NULL;

@@ -48,7 +48,7 @@ enum tenon_err tn_frame_next(const uint8_t *bytes,
         frame->kind = TN_FRAME_TICK;
         return TENON_OK;
     }
-    if (body_len > max_bytes) {
+    if (body_len > max_bytes || body_len > SIZE_MAX - TN_FRAME_HEAD_BYTES) {
         return tn_error(err, TENON_E_FRAME_BIG,
                         "reading a frame: expected at most %zu bytes, got a "
                         "length of %zu",

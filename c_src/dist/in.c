@@ -25,12 +25,12 @@
  * room doubles with what has come. */
 static size_t wanted_cap(size_t whole, size_t there)
 {
-    size_t cap = 2 * (there > TN_BLOCK_BYTES ? there : TN_BLOCK_BYTES);
+    size_t half = there > TN_BLOCK_BYTES ? there : TN_BLOCK_BYTES;
 
     if (whole <= TN_BLOCK_BYTES) {
         return TN_BLOCK_BYTES;
     }
-    return whole < cap ? whole : cap;
+    return whole / 2 < half ? whole : 2 * half;
 }
 
 /* Moves what is not parsed to the front of a block with room. Held blocks

@@ -6,6 +6,7 @@
 #include <string.h>
 
 #include "base/error.h"
+#include "base/extent.h"
 #include "dist/bytes.h"
 #include "dist/flags.h"
 #include "dist/frame.h"
@@ -698,10 +699,11 @@ static bool has_type(const struct tn_signal *sig, char letter)
 /* Most bytes that the frame takes. */
 static enum tenon_err measure(const struct tn_signal *sig,
                               const struct layout *layout,
-                              size_t *size,
+                              tn_extent *size,
                               tenon_error *err)
 {
-    *size = FIXED_BYTES + (layout->has_message ? sig->payload.len : 0);
+    *size =
+        (tn_extent)FIXED_BYTES + (layout->has_message ? sig->payload.len : 0);
     if (layout->has_message && sig->payload.bytes == NULL) {
         return tn_error(err, TENON_E_INVAL,
                         "encoding a %s signal: expected a payload, got none",
@@ -715,7 +717,7 @@ static enum tenon_err measure(const struct tn_signal *sig,
                             tn_signal_name(sig->kind), wanted(*letter),
                             *letter);
         }
-        *size += SMALL_FIELD_BYTES + field_of(sig, *letter).len;
+        *size += (tn_extent)SMALL_FIELD_BYTES + field_of(sig, *letter).len;
     }
     return TENON_OK;
 }
@@ -756,7 +758,7 @@ enum tenon_err tn_signal_encode(struct tn_buf *out,
 {
     enum tn_op op = choose_op(signal, peer_flags);
     uint8_t *at;
-    size_t size;
+    tn_extent size;
 
     if (op == NO_OP) {
         return tn_error(err, TENON_E_NOTSUP,
@@ -773,8 +775,9 @@ enum tenon_err tn_signal_encode(struct tn_buf *out,
         rc = tn_buf_reserve(out, size, &at);
     }
     if (rc == TENON_E_LIMIT || rc == TENON_E_NOMEM) {
-        return tn_error(err, rc, "encoding a %s signal of %zu bytes: %s",
-                        tn_signal_name(signal->kind), size, tenon_err_text(rc));
+        return tn_error(err, rc, "encoding a %s signal of %llu bytes: %s",
+                        tn_signal_name(signal->kind), (unsigned long long)size,
+                        tenon_err_text(rc));
     }
     if (rc == TENON_OK) {
         out->len += write_frame(at, signal, op, &layout);

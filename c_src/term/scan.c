@@ -10,6 +10,7 @@
 #include <tenon/term.h>
 
 #include "base/error.h"
+#include "base/extent.h"
 #include "base/utf8.h"
 #include "term/bytes.h"
 #include "term/number.h"
@@ -49,17 +50,18 @@ static size_t offset(const struct scan *s)
     return (size_t)(s->at - s->start);
 }
 
-static enum tenon_err too_short(const struct scan *s, size_t need)
+static enum tenon_err too_short(const struct scan *s, tn_extent need)
 {
     if (s->cut) {
         return tn_error(s->err, TENON_E_TERM_BIG,
-                        "term: expected at most %u bytes, got %zu more at "
+                        "term: expected at most %u bytes, got %llu more at "
                         "byte %zu",
-                        TENON_TERM_MAX_BYTES, need, offset(s));
+                        TENON_TERM_MAX_BYTES, (unsigned long long)need,
+                        offset(s));
     }
     return tn_error(s->err, TENON_E_TERM_SHORT,
-                    "term: expected %zu more bytes, got %zu at byte %zu", need,
-                    bytes_left(s), offset(s));
+                    "term: expected %llu more bytes, got %zu at byte %zu",
+                    (unsigned long long)need, bytes_left(s), offset(s));
 }
 
 static enum tenon_err wrong(const struct scan *s,
@@ -79,7 +81,7 @@ static enum tenon_err wrong_tag(const struct scan *s, const char *expected)
 }
 
 /* Skips `n` bytes of a term whose tag is at s->at. */
-static inline enum tenon_err pass(struct scan *s, size_t n)
+static inline enum tenon_err pass(struct scan *s, tn_extent n)
 {
     if (n > bytes_left(s)) {
         return too_short(s, n);
@@ -89,12 +91,14 @@ static inline enum tenon_err pass(struct scan *s, size_t n)
 }
 
 static enum tenon_err
-atom_utf8(struct scan *s, size_t head_bytes, size_t text_bytes)
+atom_utf8(struct scan *s, uint8_t head_bytes, uint16_t text_bytes)
 {
     size_t characters;
 
-    if (text_bytes > bytes_left(s) - head_bytes) {
-        return too_short(s, head_bytes + text_bytes);
+    tn_extent whole = tn_extent_of(head_bytes, text_bytes);
+
+    if (whole > bytes_left(s)) {
+        return too_short(s, whole);
     }
     if (!tn_utf8_valid(s->at + head_bytes, text_bytes, &characters)) {
         return wrong(s, TENON_E_TERM_ATOM, "an atom in UTF-8", text_bytes);
@@ -103,18 +107,18 @@ atom_utf8(struct scan *s, size_t head_bytes, size_t text_bytes)
         return wrong(s, TENON_E_TERM_ATOM, "an atom of at most 255 characters",
                      characters);
     }
-    s->at += head_bytes + text_bytes;
+    s->at += whole;
     return TENON_OK;
 }
 
 static enum tenon_err
-atom_latin1(struct scan *s, size_t head_bytes, size_t text_bytes)
+atom_latin1(struct scan *s, uint8_t head_bytes, uint16_t text_bytes)
 {
     if (text_bytes > TN_ATOM_MAX_CHARACTERS) {
         return wrong(s, TENON_E_TERM_ATOM, "an atom of at most 255 characters",
                      text_bytes);
     }
-    return pass(s, head_bytes + text_bytes);
+    return pass(s, tn_extent_of(head_bytes, text_bytes));
 }
 
 /* Any atom; also inside pids, references, ports, funs and exports. */
@@ -146,7 +150,7 @@ static enum tenon_err atom(struct scan *s)
 }
 
 /* tag, node atom, `tail_bytes` of numbers */
-static enum tenon_err identifier(struct scan *s, size_t tail_bytes)
+static enum tenon_err identifier(struct scan *s, uint32_t tail_bytes)
 {
     s->at++;
     enum tenon_err rc = atom(s);
@@ -155,12 +159,12 @@ static enum tenon_err identifier(struct scan *s, size_t tail_bytes)
 }
 
 /* tag, word count:16, node atom, creation, words */
-static enum tenon_err reference(struct scan *s, size_t creation_bytes)
+static enum tenon_err reference(struct scan *s, uint32_t creation_bytes)
 {
     if (bytes_left(s) < 3) {
         return too_short(s, 3);
     }
-    size_t words = tn_get16(s->at + 1);
+    uint32_t words = tn_get16(s->at + 1);
 
     if (words < 1 || words > TN_REF_MAX_WORDS) {
         return wrong(s, TENON_E_TERM_SHAPE, "a reference of 1 to 5 words",
@@ -200,12 +204,12 @@ static enum tenon_err float_text(struct scan *s)
 }
 
 /* tag, length:8 or 32, sign, magnitude */
-static enum tenon_err bignum(struct scan *s, size_t head_bytes)
+static enum tenon_err bignum(struct scan *s, uint32_t head_bytes)
 {
     if (bytes_left(s) < head_bytes) {
         return too_short(s, head_bytes);
     }
-    size_t n = head_bytes == 3 ? s->at[1] : tn_get32(s->at + 1);
+    uint32_t n = head_bytes == 3 ? s->at[1] : tn_get32(s->at + 1);
 
     if (n > TN_INTEGER_MAX_BYTES) {
         return wrong(s, TENON_E_TERM_BIG, "an integer of at most 4194296 bytes",
@@ -215,7 +219,7 @@ static enum tenon_err bignum(struct scan *s, size_t head_bytes)
         return wrong(s, TENON_E_TERM_SHAPE, "sign 0 or 1",
                      s->at[head_bytes - 1]);
     }
-    return pass(s, head_bytes + n);
+    return pass(s, tn_extent_of(head_bytes, n));
 }
 
 /* tag, length:32, bits in the last byte:8, bytes. As BEAM has it: no bits if
@@ -232,7 +236,7 @@ static enum tenon_err bit_binary(struct scan *s)
         return wrong(s, TENON_E_TERM_SHAPE,
                      "1 to 8 bits in the last byte of a bitstring", bits);
     }
-    return pass(s, 6 + (size_t)n);
+    return pass(s, tn_extent_of(6, n));
 }
 
 static enum tenon_err binary(struct scan *s)
@@ -240,7 +244,7 @@ static enum tenon_err binary(struct scan *s)
     if (bytes_left(s) < 5) {
         return too_short(s, 5);
     }
-    return pass(s, 5 + (size_t)tn_get32(s->at + 1));
+    return pass(s, tn_extent_of(5, tn_get32(s->at + 1)));
 }
 
 static enum tenon_err string(struct scan *s)
@@ -248,7 +252,7 @@ static enum tenon_err string(struct scan *s)
     if (bytes_left(s) < 3) {
         return too_short(s, 3);
     }
-    return pass(s, 3 + (size_t)tn_get16(s->at + 1));
+    return pass(s, tn_extent_of(3, tn_get16(s->at + 1)));
 }
 
 /* An integer as funs and exports hold it: 8 or 32 bits. */
@@ -292,10 +296,10 @@ static enum tenon_err export_fun(struct scan *s)
 /* Enters a container of `count` terms, each of which has at least a byte: a
  * count that cannot be right is refused here, before anything loops. */
 static inline enum tenon_err
-enter(struct scan *s, size_t head_bytes, uint64_t count, uint32_t kind)
+enter(struct scan *s, uint32_t head_bytes, tn_extent count, uint32_t kind)
 {
     if (count > bytes_left(s) - head_bytes) {
-        return too_short(s, (size_t)(head_bytes + count));
+        return too_short(s, head_bytes + count);
     }
     bool goes_on =
         s->now.left == 0 && s->now.kind == KIND_LIST && kind == KIND_LIST;
@@ -340,7 +344,7 @@ static enum tenon_err fun(struct scan *s)
                      size);
     }
     if (size > bytes_left(s) - 1) {
-        return too_short(s, 1 + (size_t)size);
+        return too_short(s, tn_extent_of(1, size));
     }
     uint32_t ends_at = (uint32_t)offset(s) + 1 + size;
 
@@ -375,7 +379,7 @@ static enum tenon_err list(struct scan *s)
     if (count == 0 && s->at[5] != TN_NIL) {
         return wrong(s, TENON_E_TERM_SHAPE, "a list with elements", 0);
     }
-    return enter(s, 5, (uint64_t)count + 1, KIND_LIST);
+    return enter(s, 5, tn_extent_of(1, count), KIND_LIST);
 }
 
 static enum tenon_err large_tuple(struct scan *s)
@@ -391,7 +395,7 @@ static enum tenon_err map(struct scan *s)
     if (bytes_left(s) < 5) {
         return too_short(s, 5);
     }
-    return enter(s, 5, 2 * (uint64_t)tn_get32(s->at + 1), KIND_PLAIN);
+    return enter(s, 5, 2 * (tn_extent)tn_get32(s->at + 1), KIND_PLAIN);
 }
 
 static enum tenon_err refused(const struct scan *s)

@@ -39,6 +39,8 @@ static void the_ceiling_is_an_error_and_changes_nothing(void **state)
     assert_int_equal(tn_buf_append(&buf, "abcd", 4), TENON_OK);
     assert_int_equal(tn_buf_append(&buf, "ef", 2), TENON_E_LIMIT);
     assert_int_equal(tn_buf_reserve(&buf, SIZE_MAX, &at), TENON_E_LIMIT);
+    assert_int_equal(tn_buf_reserve(&buf, (tn_extent)1 << 32, &at),
+                     TENON_E_LIMIT);
     assert_int_equal(buf.len, 4);
     assert_memory_equal(buf.bytes, "abcd", 4);
     assert_int_equal(tn_buf_append(&buf, "e", 1), TENON_OK);

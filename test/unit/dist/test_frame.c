@@ -59,6 +59,12 @@ static void a_length_above_the_limit_is_refused_without_its_bytes(void **state)
                                   "bytes, got a length of 101");
     assert_int_equal(next("\xff\xff\xff\xff", 4, &frame, &err),
                      TENON_E_FRAME_BIG);
+    /* Head and body together must be a size as well. */
+    int fits = SIZE_MAX > UINT32_MAX;
+
+    assert_int_equal(tn_frame_next((const uint8_t *)"\xff\xff\xff\xfe", 4,
+                                   SIZE_MAX, &frame, NULL),
+                     fits ? TENON_OK : TENON_E_FRAME_BIG);
 }
 
 static void other_forms_are_refused_and_told_apart(void **state)

@@ -12,6 +12,7 @@
 
 #include <tenon/term.h>
 
+#include "term/bytes.h"
 #include "term/scan.h"
 #include "term/tags.h"
 
@@ -139,6 +140,92 @@ static void counts_that_cannot_be_right_fail_before_a_loop(void **state)
     }
 }
 
+/* In a block of its own, so that a read past its end is seen. */
+static enum tenon_err scan_alone(const uint8_t *bytes, size_t len)
+{
+    uint8_t *alone = malloc(len);
+    size_t used = 0;
+
+    assert_non_null(alone);
+    memcpy(alone, bytes, len);
+    enum tenon_err rc = tn_scan(alone, len, &used, NULL);
+
+    free(alone);
+    return rc;
+}
+
+/* Head and length together are a few bytes where size_t has 32 bits: what
+ * follows would then be read beyond the end. */
+static void lengths_that_wrap_at_32_bits_are_refused(void **state)
+{
+    /* The length of 32 bits begins at byte 1, alone and behind an element. */
+    static const uint8_t tags[] = { TN_BINARY,      TN_BIT_BINARY, TN_LARGE_BIG,
+                                    TN_LARGE_TUPLE, TN_LIST,       TN_MAP,
+                                    TN_NEW_FUN };
+    uint8_t bytes[64];
+
+    (void)state;
+    for (size_t i = 0; i < sizeof tags; i++) {
+        for (uint32_t below = 0; below < 600; below++) {
+            memset(bytes, 1, sizeof bytes);
+            bytes[0] = TN_SMALL_TUPLE;
+            bytes[1] = 2;
+            bytes[2] = tags[i];
+            tn_put32(bytes + 3, below < 300 ? 0xFFFFFFFFu - below
+                                            : 0x80000000u - 300 + below);
+            for (size_t len = 8; len <= sizeof bytes; len += 8) {
+                assert_true(scan_alone(bytes + 2, len - 2) < 0);
+                assert_true(scan_alone(bytes, len) < 0);
+            }
+        }
+    }
+}
+
+/* Cut at every byte, with the largest lengths that their heads can tell. */
+static void cut_terms_are_not_read_beyond_their_end(void **state)
+{
+    static const char *const terms[] = {
+        "m\xff\xff\xff\xfb\1",
+        "M\xff\xff\xff\xfa\1",
+        "n\xff\0\1",
+        "o\xff\xff\xff\xfa\0",
+        "k\xff\xff\1",
+        "v\xff\xffm",
+        "d\xff\xffm",
+        "w\xffm",
+        "s\xffm",
+        "X"
+        "w\1nabcdefghijk",
+        "g"
+        "w\1nabcdefgh",
+        "Y"
+        "w\1nabcdefg",
+        "f"
+        "w\1nabcd",
+        "x"
+        "w\1nabcdefghijk",
+        "Z\0\5w\1nabcdefghijklmnopqrstuvw",
+        "r\0\5w\1nabcdefghijklmnopqrst",
+        "q"
+        "w\1mw\1fb\0\0\0",
+        "Fabcdefg",
+        "c1.0000000000000000000e+00",
+    };
+    static const size_t lengths[] = { 6,  6,  4, 6,  4,  4,  4,  3, 3, 15,
+                                      12, 11, 8, 15, 29, 26, 11, 8, 26 };
+
+    (void)state;
+    for (size_t i = 0; i < sizeof terms / sizeof terms[0]; i++) {
+        for (size_t len = 1; len <= lengths[i]; len++) {
+            enum tenon_err rc = scan_alone((const uint8_t *)terms[i], len);
+
+            assert_true(rc == TENON_E_TERM_SHORT ||
+                        (rc == TENON_E_TERM_BIG && terms[i][0] == 'o') ||
+                        (rc == TENON_E_TERM_ATOM && len > 2));
+        }
+    }
+}
+
 static void what_is_behind_the_term_is_left_alone(void **state)
 {
     static const uint8_t bytes[] = { 131, TN_SMALL_INTEGER, 7, 255, 255 };
@@ -263,6 +350,8 @@ int main(void)
         cmocka_unit_test(a_list_of_many_cells_is_no_nesting),
         cmocka_unit_test(cells_in_elements_are_nesting),
         cmocka_unit_test(counts_that_cannot_be_right_fail_before_a_loop),
+        cmocka_unit_test(lengths_that_wrap_at_32_bits_are_refused),
+        cmocka_unit_test(cut_terms_are_not_read_beyond_their_end),
         cmocka_unit_test(what_is_behind_the_term_is_left_alone),
         cmocka_unit_test(no_bytes_are_no_term),
         cmocka_unit_test(terms_above_the_size_limit_are_refused),
