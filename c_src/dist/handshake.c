@@ -181,6 +181,21 @@ static bool keep_name(struct tn_handshake *hs, const uint8_t *name, size_t len)
     return true;
 }
 
+/* The digest of a challenge proves the cookie to whoever sent it. A peer that
+ * does not know the cookie sends back what it got on another connection. */
+static bool is_reflected(const struct tn_handshake *hs, uint32_t challenge)
+{
+    return challenge == hs->challenge ||
+           (hs->config.is_own_challenge != NULL &&
+            hs->config.is_own_challenge(hs->config.user, challenge));
+}
+
+static event fail_reflected(struct tn_handshake *hs, tenon_error *err)
+{
+    return fail(hs, err, TENON_E_AUTH,
+                "its challenge is one that this node waits to have answered");
+}
+
 static uint64_t missing_flags(const struct tn_handshake *hs)
 {
     return hs->config.mandatory & ~hs->peer_flags;
@@ -376,6 +391,9 @@ static event take_reply(struct tn_handshake *hs,
         return fail(hs, err, TENON_E_AUTH, "its cookie is another one");
     }
     hs->peer_challenge = tn_get32(p + 1);
+    if (is_reflected(hs, hs->peer_challenge)) {
+        return fail_reflected(hs, err);
+    }
     hs->state = TN_HANDSHAKE_WAIT_OWNER;
     return TN_HANDSHAKE_AUTHENTICATED;
 }
@@ -502,7 +520,10 @@ static event take_challenge(struct tn_handshake *hs,
     if (missing_flags(hs) != 0) {
         return fail_flags(hs, err);
     }
-    return put_reply(hs, tn_get32(p + 9), err);
+    uint32_t challenge = tn_get32(p + 9);
+
+    return is_reflected(hs, challenge) ? fail_reflected(hs, err)
+                                       : put_reply(hs, challenge, err);
 }
 
 /* 'a', digest:16 bytes */

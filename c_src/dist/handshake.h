@@ -52,6 +52,11 @@ struct tn_handshake_config {
     const char *peer;   /* borrowed: initiator: the node wanted; acceptor:
                            NULL */
     bool wide;          /* lengths have 4 bytes, as over TLS; else 2 */
+    /* Whether this node waits for the answer to that challenge on any
+     * connection: whoever sends it would have this node answer itself. NULL:
+     * only the handshake's own challenge is compared. */
+    bool (*is_own_challenge)(void *user, uint32_t challenge);
+    void *user; /* of is_own_challenge */
 };
 
 enum tn_handshake_state {
@@ -106,8 +111,8 @@ tn_handshake_init(struct tn_handshake *hs,
  * err    borrowed, may be NULL; filled when FAILED is returned.
  *
  * While an event waits for its answer no byte is taken and MORE is returned.
- * Failures: HANDSHAKE (form, name), FLAGS (names what is missing), AUTH,
- * REFUSED (not_allowed, or named:), DUPLICATE (nok, or the peer answered
+ * Failures: HANDSHAKE (form, name), FLAGS (names what is missing), AUTH
+ * (another cookie, or a challenge of this node's own), REFUSED (not_allowed, or named:), DUPLICATE (nok, or the peer answered
  * false).
  * Threads: one. Blocks: no. */
 enum tn_handshake_event tn_handshake_feed(struct tn_handshake *hs,

@@ -270,6 +270,22 @@ void tn_setup_limit(tn_conn *conn)
     }
 }
 
+/* Those of all connections that are being set up, in both directions. */
+static bool is_own_challenge(void *user, uint32_t challenge)
+{
+    const tn_dist *dist = user;
+    const tn_conn *conn;
+
+    LIST_FOREACH(conn, &dist->conns, link)
+    {
+        if (conn->handshake != NULL &&
+            conn->handshake->challenge == challenge) {
+            return true;
+        }
+    }
+    return false;
+}
+
 void tn_setup_begin(tn_conn *conn)
 {
     const struct tn_dist_config *config = &conn->dist->config;
@@ -281,6 +297,8 @@ void tn_setup_begin(tn_conn *conn)
         .mandatory = TN_FLAGS_MANDATORY,
         .peer = conn->is_initiator ? conn->name : NULL,
         .wide = conn->tls != NULL,
+        .is_own_challenge = is_own_challenge,
+        .user = conn->dist,
     };
     tenon_error err = { 0 };
 

@@ -83,7 +83,7 @@ void tn_access_unref(tn_access *access)
 
 /* ---- refusing ------------------------------------------------------------ */
 
-/* what: "function", "service", "name" or "answer_to". */
+/* what: "function", "service", "name", "answer_to" or "claim". */
 static void refused(tenon_node *node,
                     tn_access *access,
                     uint64_t *counter,
@@ -220,5 +220,22 @@ bool tn_may_answer(tenon_node *node,
     }
     tenon_term_print(to, which, sizeof which);
     refused(node, access, &node->counts.names_refused, "answer_to", which);
+    return false;
+}
+
+bool tn_may_claim(tenon_node *node,
+                  tn_access *access,
+                  const char *what,
+                  const char *about,
+                  size_t len)
+{
+    const struct tn_text name = { .text = about, .len = len };
+    char which[SHOWN_BYTES];
+
+    if (access == NULL || is_named(&name, access->peer)) {
+        return true;
+    }
+    snprintf(which, sizeof which, "%s of %.*s", what, (int)len, about);
+    refused(node, access, &node->counts.claims_refused, "claim", which);
     return false;
 }

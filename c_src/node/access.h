@@ -58,6 +58,16 @@ bool tn_may_answer(tenon_node *node,
                    tenon_term to,
                    bool others);
 
+/* Whether what a peer says about a node counts: about itself always, about
+ * others when no rule limits it.
+ *
+ * about  name of a node, `len` bytes. */
+bool tn_may_claim(tenon_node *node,
+                  tn_access *access,
+                  const char *what,
+                  const char *about,
+                  size_t len);
+
 /* Whether the peer may reach a process: one with a registered name by the rule
  * for that name, also by its pid; one without, and a target that is nobody,
  * always. What serves every node of the cluster (rex, the scopes of pg) may be

@@ -80,6 +80,15 @@ tn_peer_get_locked(tenon_node *node, const char *name, size_t len, bool *wake)
     return peer;
 }
 
+bool tn_peer_is_unlimited(tenon_node *node, const char *name)
+{
+    tn_lock(node);
+    const struct tn_peer *peer = tn_peer_find_locked(node, name, strlen(name));
+    bool is = peer != NULL && peer->state == TN_PEER_UP && peer->access == NULL;
+    tn_unlock(node);
+    return is;
+}
+
 static void count_conn(tenon_node *node, tn_conn *conn)
 {
     struct tn_conn_counters counters;

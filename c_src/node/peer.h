@@ -77,6 +77,10 @@ tn_peer_get_locked(tenon_node *node, const char *name, size_t len, bool *wake);
 struct tn_peer *
 tn_peer_find_locked(tenon_node *node, const char *name, size_t len);
 
+/* Whether that node is connected and no rule limits it, so that what it says
+ * about other nodes counts. Threads: any, without the lock. */
+bool tn_peer_is_unlimited(tenon_node *node, const char *name);
+
 /* Sends a signal to a peer, or keeps it until the peer is up. With the lock
  * held, which the caller leaves by tn_leave: that writes it to the socket.
  * Errors: those of tn_conn_send; QUEUE_FULL while pending (a signal that is no

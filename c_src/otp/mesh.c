@@ -4,6 +4,8 @@
  * that they do not know as such yet. */
 #include "otp/mesh.h"
 
+#include <stdio.h>
+#include <stdlib.h>
 #include <string.h>
 
 #include <tenon/rpc.h>
@@ -34,22 +36,46 @@ static void connect_all(tenon_node *node, tenon_term names)
     tn_leave(node, wake);
 }
 
-/* A C node may have no such function: it has nobody to introduce. */
+struct question {
+    tenon_node *node;
+    char peer[TENON_NODE_NAME_MAX_BYTES + 1];
+};
+
+/* A C node may have no such function: it has nobody to introduce. The rules may
+ * have been read again since the question. */
 static void on_nodes(void *user, const tenon_result *result)
 {
-    if (result->code == TENON_OK) {
-        connect_all(user, result->value);
+    struct question *question = user;
+    if (result->code == TENON_OK &&
+        tn_peer_is_unlimited(question->node, question->peer)) {
+        connect_all(question->node, result->value);
     }
+    free(question);
+}
+
+static enum tenon_err ask(tenon_node *node, const char *name)
+{
+    struct question *question = malloc(sizeof *question);
+    if (question == NULL) {
+        return TENON_E_NOMEM;
+    }
+    question->node = node;
+    snprintf(question->peer, sizeof question->peer, "%s", name);
+    enum tenon_err rc = tenon_rpc_async(node, name, "erlang", "nodes",
+                                        tn_empty_list, 0, on_nodes, question);
+    if (rc < 0) {
+        free(question);
+    }
+    return rc;
 }
 
 static void on_peer(void *user, const char *name, bool up, bool visible)
 {
     tenon_node *node = user;
-    if (!up || !visible) {
+    if (!up || !visible || !tn_peer_is_unlimited(node, name)) {
         return;
     }
-    enum tenon_err rc = tenon_rpc_async(node, name, "erlang", "nodes",
-                                        tn_empty_list, 0, on_nodes, node);
+    enum tenon_err rc = ask(node, name);
     if (rc < 0 && rc != TENON_E_STOPPED) {
         tn_log(&node->log, TN_WARN, "mesh_not_asked", "node", name, "why",
                tenon_err_text(rc), NULL);

@@ -79,6 +79,7 @@ static void build_node(tenon_node *node, tenon_builder *out)
         { "functions_refused", stats.functions_refused },
         { "services_refused", stats.services_refused },
         { "names_refused", stats.names_refused },
+        { "claims_refused", stats.claims_refused },
     };
     tenon_build_map(out, sizeof counts / sizeof counts[0]);
     for (size_t i = 0; i < sizeof counts / sizeof counts[0]; i++) {

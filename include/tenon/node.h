@@ -308,7 +308,8 @@ typedef struct tenon_node_stats {
     uint64_t connections_refused;
     uint64_t functions_refused;
     uint64_t services_refused;
-    uint64_t names_refused; /* signals to processes of such names */
+    uint64_t names_refused;  /* signals to processes of such names */
+    uint64_t claims_refused; /* what limited peers said about other nodes */
 } tenon_node_stats;
 
 /* stats: borrowed, `size` bytes of it are filled (sizeof *stats).

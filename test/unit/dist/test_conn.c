@@ -317,6 +317,57 @@ static void a_silent_acceptor_is_given_up(void **state)
     end_close(&a);
 }
 
+/* Reads until `len` bytes are there. */
+static void read_raw(int fd, uint8_t *bytes, size_t len)
+{
+    size_t there = 0;
+
+    while (there < len) {
+        ssize_t n = 0;
+
+        RUN_UNTIL(&loop,
+                  (n = tn_sock_read(fd, bytes + there, len - there)) > 0);
+        there += (size_t)n;
+    }
+}
+
+/* The peer that a calls has got a challenge from a on another connection, and
+ * gives it to a: the answer would be that of the other connection. */
+static void a_challenge_of_its_own_is_not_answered(void **state)
+{
+    static const uint8_t hello[] = "\0\x1aN\0\0\0\x0d\x07\xdf\x7f\xbd"
+                                   "\0\0\0\1\0\x0b"
+                                   "c@127.0.0.1";
+    struct end mirror = { .name = "d@127.0.0.1" };
+    struct tn_address at = tn_address_all(AF_INET);
+    int listener = tn_sock_listen(&at);
+    uint8_t in[64], name[2 + 15 + 11], out[5 + 2 + 19 + 11];
+    int called = -1;
+
+    (void)state;
+    mirror.port = tn_address_port(&at);
+    assert_true(listener >= 0);
+    end_open(&a, &loop, "a@127.0.0.1", NULL);
+    int fd = raw_connect(&a);
+
+    raw_write(fd, hello, sizeof hello - 1);
+    read_raw(fd, in, 5 + 2 + 19 + 11);
+    end_connect(&a, &mirror);
+    RUN_UNTIL(&loop, (called = accept(listener, NULL, NULL)) >= 0);
+    read_raw(called, name, sizeof name);
+    memcpy(out, in, sizeof out); /* "ok", flags, the challenge */
+    memcpy(out + sizeof out - 11, mirror.name, 11);
+    raw_write(called, out, sizeof out);
+    RUN_UNTIL(&loop, a.downs == 1);
+    assert_int_equal(a.why.code, TENON_E_AUTH);
+    assert_non_null(strstr(a.why.text, "its challenge is one that this node"));
+    assert_true(raw_is_closed(called));
+    close(called);
+    close(listener);
+    close(fd);
+    end_close(&a);
+}
+
 static void a_silent_initiator_is_dropped_and_logged(void **state)
 {
     (void)state;
@@ -999,6 +1050,7 @@ int main(void)
         LOOP_TEST(a_restarted_peer_takes_the_place_of_its_former_self),
         LOOP_TEST(a_peer_that_keeps_its_connection_gives_the_new_one_up),
         LOOP_TEST(a_silent_acceptor_is_given_up),
+        LOOP_TEST(a_challenge_of_its_own_is_not_answered),
         LOOP_TEST(a_silent_initiator_is_dropped_and_logged),
         LOOP_TEST(unfinished_handshakes_are_limited),
         LOOP_TEST(connections_are_limited),

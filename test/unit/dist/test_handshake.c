@@ -687,6 +687,64 @@ static void another_name_in_the_challenge_ends_it(void **state)
     assert_non_null(strstr(text, "b@host"));
 }
 
+static bool is_twelve(void *user, uint32_t challenge)
+{
+    return challenge == 12 && user != NULL;
+}
+
+/* "ok", a challenge of 12 of b@host. */
+static void an_initiator_does_not_answer_its_own_nodes_challenge(void **state)
+{
+    static const uint8_t input[] = "\0\3sok"
+                                   "\0\x19N\0\0\0\x0d\x07\xdf\x7f\xbd"
+                                   "\0\0\0\x0c\0\0\0\x09\0\x06"
+                                   "b@host";
+    struct tn_handshake hs;
+    char text[240];
+    size_t len;
+
+    (void)state;
+    begin_plain(&hs, "b@host");
+    hs.config.is_own_challenge = is_twelve;
+    hs.config.user = &hs;
+    (void)tn_handshake_out(&hs, &len);
+    tn_handshake_sent(&hs, len);
+    assert_int_equal(fail_of(&hs, input, sizeof input - 1, text), TENON_E_AUTH);
+    assert_non_null(strstr(text, "its challenge is one that this node"));
+    (void)tn_handshake_out(&hs, &len);
+    assert_int_equal(len, 0);
+}
+
+/* Also that of the handshake itself. */
+static void an_acceptor_does_not_answer_its_own_nodes_challenge(void **state)
+{
+    static const uint8_t name[] = "\0\x15N\0\0\0\x0d\x07\xdf\x7f\xbd"
+                                  "\0\0\0\x09\0\x06"
+                                  "b@host";
+
+    (void)state;
+    for (uint32_t ours = 11; ours <= 12; ours++) {
+        struct tn_handshake hs;
+        uint8_t reply[2 + 21] = { 0, 21, 'r', 0, 0, 0, (uint8_t)ours };
+        char text[240];
+        size_t used;
+
+        begin_plain(&hs, NULL);
+        hs.challenge = 11;
+        hs.config.is_own_challenge = is_twelve;
+        hs.config.user = &hs;
+        assert_int_equal(
+            tn_handshake_feed(&hs, name, sizeof name - 1, &used, NULL),
+            TN_HANDSHAKE_HELLO);
+        assert_int_equal(tn_handshake_status(&hs, TN_STATUS_OK, COOKIE, NULL),
+                         TN_HANDSHAKE_MORE);
+        assert_int_equal(tn_handshake_digest(COOKIE, 11, reply + 7, NULL),
+                         TENON_OK);
+        assert_int_equal(fail_of(&hs, reply, sizeof reply, text), TENON_E_AUTH);
+        assert_non_null(strstr(text, "its challenge is one that this node"));
+    }
+}
+
 static void a_name_that_would_break_logs_is_refused(void **state)
 {
     static const char *const names[] = { "no-at", "@host", "n@", "a\nb@c",
@@ -839,6 +897,8 @@ int main(void)
         cmocka_unit_test(a_packet_of_no_or_too_many_bytes_ends_it),
         cmocka_unit_test(a_tag_out_of_turn_is_named),
         cmocka_unit_test(another_name_in_the_challenge_ends_it),
+        cmocka_unit_test(an_initiator_does_not_answer_its_own_nodes_challenge),
+        cmocka_unit_test(an_acceptor_does_not_answer_its_own_nodes_challenge),
         cmocka_unit_test(a_name_that_would_break_logs_is_refused),
         cmocka_unit_test(this_nodes_own_name_is_refused),
         cmocka_unit_test(over_tls_lengths_have_four_bytes),
