@@ -70,26 +70,44 @@ static struct tn_block *take_kept(struct tn_block_pool *pool, size_t cap)
     return block;
 }
 
-struct tn_block *tn_block_new(struct tn_block_pool *pool, size_t cap)
+static bool charge(tn_account *account, size_t cap)
 {
+    if (cap > TN_BLOCK_BYTES) {
+        return tn_account_charge(account, cap);
+    }
+    tn_account_charge_always(account, cap);
+    return true;
+}
+
+enum tenon_err tn_block_new(struct tn_block_pool *pool,
+                            tn_account *account,
+                            size_t cap,
+                            struct tn_block **made)
+{
+    if (cap < TN_BLOCK_BYTES) {
+        cap = TN_BLOCK_BYTES;
+    }
+    if (!charge(account, cap)) {
+        return TENON_E_LIMIT;
+    }
     struct tn_block *block = take_kept(pool, cap);
 
     if (block == NULL) {
-        if (cap < TN_BLOCK_BYTES) {
-            cap = TN_BLOCK_BYTES;
-        }
         block =
             cap > SIZE_MAX - sizeof *block ? NULL : malloc(sizeof *block + cap);
         if (block == NULL) {
+            tn_account_discharge(account, cap);
             tn_block_pool_free(pool);
-            return NULL;
+            return TENON_E_NOMEM;
         }
         block->pool = pool;
         block->cap = cap;
     }
     atomic_init(&block->refs, 1);
     block->next = NULL;
-    return block;
+    block->account = tn_account_ref(account);
+    *made = block;
+    return TENON_OK;
 }
 
 /* Keeps the block for the next reader; false when there is no place. */
@@ -113,6 +131,11 @@ static bool keep(struct tn_block_pool *pool, struct tn_block *block)
     return kept;
 }
 
+size_t tn_block_size(const tn_block *block)
+{
+    return block->cap;
+}
+
 void tn_block_release(tn_block *block)
 {
     if (block == NULL ||
@@ -121,6 +144,8 @@ void tn_block_release(tn_block *block)
     }
     struct tn_block_pool *pool = block->pool;
 
+    tn_account_discharge(block->account, block->cap);
+    tn_account_unref(block->account);
     if (!keep(pool, block)) {
         free(block);
     }

@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* Receive memory: counted blocks, so that a message can stay where it was
- * read. A few of standard size are kept for the next reader. */
+ * read. A few of standard size are kept for the next reader. A block is charged
+ * to the peer whose bytes it is for, as long as anybody holds it. */
 #ifndef TN_DIST_BLOCK_H
 #define TN_DIST_BLOCK_H
 
@@ -9,6 +10,7 @@
 #include <stddef.h>
 #include <stdint.h>
 
+#include "base/account.h"
 #include "dist/conn.h"
 
 /* Standard size of a block's bytes, and how many free ones are kept. */
@@ -21,6 +23,7 @@ struct tn_block {
     atomic_uint refs;
     struct tn_block_pool *pool; /* counted */
     struct tn_block *next;      /* in the pool's list; guarded by its lock */
+    tn_account *account;        /* kept */
     size_t cap;
     uint8_t bytes[];
 };
@@ -30,9 +33,16 @@ struct tn_block_pool *tn_block_pool_new(void);
 /* The memory goes when the last block has come back. NULL is fine. */
 void tn_block_pool_free(struct tn_block_pool *pool);
 
-/* A block with one reference and room for at least `cap` bytes; NULL when out
- * of memory. */
-struct tn_block *tn_block_new(struct tn_block_pool *pool, size_t cap);
+/* A block with one reference and room for at least `cap` bytes.
+ *
+ * account  kept; NULL is fine.
+ * block    set on success.
+ * Errors: NOMEM; LIMIT: the account has no room for a block of more than the
+ * standard size, which it always gets. */
+TENON_CHECK enum tenon_err tn_block_new(struct tn_block_pool *pool,
+                                        tn_account *account,
+                                        size_t cap,
+                                        struct tn_block **block);
 
 static inline struct tn_block *tn_block_ref(struct tn_block *block)
 {

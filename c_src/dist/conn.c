@@ -55,6 +55,7 @@ void tn_conn_unref(tn_conn *conn)
         return;
     }
     free(conn->resolving);
+    tn_account_unref(conn->account);
     tn_buf_fini(&conn->pending);
     tn_buf_fini(&conn->writing);
     uv_mutex_destroy(&conn->lock);
@@ -88,6 +89,11 @@ bool tn_conn_is_up(const tn_conn *conn)
     return atomic_load_explicit(&conn->is_up, memory_order_acquire);
 }
 
+tn_account *tn_conn_account(const tn_conn *conn)
+{
+    return conn->account;
+}
+
 bool tn_conn_is_crowded(const tn_conn *conn)
 {
     return tn_crowd_is_there(&conn->crowd, conn->read_ns);
@@ -110,6 +116,7 @@ void tn_conn_counters(tn_conn *conn, struct tn_conn_counters *counters)
         .bytes_in = conn->bytes_in,
         .ticks_in = conn->ticks_in,
         .unknown_ops = conn->unknown_ops,
+        .reads_paused = conn->reads_paused,
     };
     uv_mutex_lock(&conn->lock);
     counters->frames_out = conn->frames_out;

@@ -11,6 +11,7 @@
 
 #include <tenon/error.h>
 
+#include "base/account.h"
 #include "dist/address.h"
 #include "dist/handshake.h"
 #include "dist/signal.h"
@@ -89,12 +90,16 @@ struct tn_dist_config {
     uint32_t setup_timeout_ms;   /* TN_SETUP_TIMEOUT_MS_DEFAULT; from connect or
                                   accept to the end of the handshake */
     uint32_t ticktime_ms;        /* TN_TICKTIME_MS_DEFAULT */
+    uint32_t room_timeout_ms;    /* setup_timeout_ms; a frame for which there
+                                    is no room in the peer's account for so
+                                    long ends the connection */
     size_t max_frame_bytes;      /* TN_FRAME_MAX_BYTES_DEFAULT */
     size_t out_max_bytes;        /* TN_OUT_MAX_BYTES_DEFAULT, per connection */
     uint32_t max_conns;          /* TN_CONNS_MAX_DEFAULT, all of them */
     uint32_t max_handshakes;     /* TN_HANDSHAKES_MAX_DEFAULT, accepted and
                                   unfinished */
-    const struct tn_log *log;    /* borrowed until on_closed; may be NULL */
+    tn_budget *budget; /* kept; each peer's account is of it. NULL: none */
+    const struct tn_log *log; /* borrowed until on_closed; may be NULL */
     const struct tn_conn_events *events; /* borrowed until on_closed */
     void *user;                          /* handed to the events */
 };
@@ -226,6 +231,10 @@ bool tn_conn_certificate_fits(tn_conn *conn, const char *pattern);
 void tn_conn_set_user(tn_conn *conn, void *user);
 void *tn_conn_user(const tn_conn *conn);
 
+/* What the peer makes this node keep; NULL: there is no budget. Borrowed from
+ * the connection. Threads: loop; any once up. */
+tn_account *tn_conn_account(const tn_conn *conn);
+
 /* Whether many processes of the peer talk to this node at the moment
  * (dist/crowd.h). Threads: loop. */
 bool tn_conn_is_crowded(const tn_conn *conn);
@@ -233,8 +242,9 @@ bool tn_conn_is_crowded(const tn_conn *conn);
 struct tn_conn_counters {
     uint64_t frames_in, bytes_in, ticks_in;
     uint64_t frames_out, bytes_out, ticks_out;
-    uint64_t unknown_ops; /* well-formed: of unknown kind, or too deep */
-    size_t out_waiting;   /* bytes in the output now */
+    uint64_t unknown_ops;  /* well-formed: of unknown kind, or too deep */
+    size_t out_waiting;    /* bytes in the output now */
+    uint64_t reads_paused; /* for lack of room in the peer's account */
 };
 
 /* Threads: loop. */
@@ -244,6 +254,9 @@ void tn_conn_counters(tn_conn *conn, struct tn_conn_counters *counters);
  * with one reference more. As long as it is held the views stay valid.
  * owned: tn_block_release. Threads: loop. */
 tn_block *tn_conn_hold(tn_conn *conn);
+
+/* The memory that the block takes, whatever part of it is used. */
+size_t tn_block_size(const tn_block *block);
 
 /* block: taken; NULL is fine. Threads: any. Blocks: no. */
 void tn_block_release(tn_block *block);

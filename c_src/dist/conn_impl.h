@@ -8,6 +8,7 @@
 #include <sys/queue.h>
 #include <uv.h>
 
+#include "base/account.h"
 #include "base/buf.h"
 #include "dist/address.h"
 #include "dist/block.h"
@@ -137,6 +138,9 @@ struct tn_conn {
     size_t end;             /* first free byte of it */
     size_t whole;           /* bytes from start on that the next step needs */
     uint64_t frames_in, bytes_in, ticks_in, unknown_ops;
+    tn_account *account;  /* kept, and set before is_up; goes with the object */
+    uint64_t starving_ns; /* since when there is no room; 0: there is */
+    uint64_t reads_paused;
     uint64_t read_ns; /* when the burst that is delivered was read */
     struct tn_crowd crowd;
     uint64_t bytes_in_seen; /* by the last look for ticks */

@@ -59,7 +59,7 @@ static void look_at(tn_conn *conn)
     if (conn->state != TN_CONN_UP) {
         return;
     }
-    if (conn->bytes_in != conn->bytes_in_seen) {
+    if (conn->bytes_in != conn->bytes_in_seen || conn->starving_ns != 0) {
         conn->bytes_in_seen = conn->bytes_in;
         conn->silent_looks = 0;
     } else if (++conn->silent_looks > TN_TICK_INTENSITY) {
@@ -92,6 +92,7 @@ static void set_defaults(struct tn_dist_config *config)
         config->field = (value);                                               \
     }
     DEFAULT(setup_timeout_ms, TN_SETUP_TIMEOUT_MS_DEFAULT)
+    DEFAULT(room_timeout_ms, config->setup_timeout_ms)
     DEFAULT(ticktime_ms, TN_TICKTIME_MS_DEFAULT)
     DEFAULT(max_frame_bytes, TN_FRAME_MAX_BYTES_DEFAULT)
     DEFAULT(out_max_bytes, TN_OUT_MAX_BYTES_DEFAULT)
@@ -146,6 +147,7 @@ static void release_shared(tn_dist *dist)
     tn_cookies_fini(&dist->cookies);
     tn_cookies_fini(&dist->more_cookies);
     tn_block_pool_free(dist->pool);
+    tn_budget_unref(dist->config.budget);
     if (dist->resolvers != NULL) {
         tn_resolvers_leave(dist->resolvers);
     }
@@ -187,6 +189,7 @@ enum tenon_err tn_dist_new(const struct tn_dist_config *config,
         free(made);
         return rc;
     }
+    (void)tn_budget_ref(made->config.budget);
     if (!allocate(made)) {
         release_shared(made);
         return tn_error(err, TENON_E_NOMEM, "connections: out of memory");

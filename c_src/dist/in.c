@@ -18,6 +18,10 @@
 #define HOSTILE false
 #endif
 
+/* How often a connection whose peer takes its whole part of the memory is
+ * looked at. */
+#define LOOK_FOR_ROOM_MS 20u
+
 /* ---- room ---------------------------------------------------------------- */
 
 /* Size for a block that is to take `whole` bytes of which `there` have come.
@@ -34,8 +38,9 @@ static size_t wanted_cap(size_t whole, size_t there)
 }
 
 /* Moves what is not parsed to the front of a block with room. Held blocks
- * stay as they are, and large ones are not kept for small frames. */
-static bool move_over(tn_conn *conn)
+ * stay as they are, and large ones are not kept for small frames. Errors:
+ * NOMEM, LIMIT. */
+static enum tenon_err move_over(tn_conn *conn)
 {
     size_t there = conn->end - conn->start;
     size_t cap = wanted_cap(conn->whole, there);
@@ -45,10 +50,11 @@ static bool move_over(tn_conn *conn)
         old->cap / 2 <= cap) {
         memmove(old->bytes, old->bytes + conn->start, there);
     } else {
-        conn->block = tn_block_new(conn->dist->pool, cap);
-        if (conn->block == NULL) {
-            conn->block = old;
-            return false;
+        enum tenon_err rc =
+            tn_block_new(conn->dist->pool, conn->account, cap, &conn->block);
+
+        if (rc != TENON_OK) {
+            return rc;
         }
         if (there > 0) {
             memcpy(conn->block->bytes, old->bytes + conn->start, there);
@@ -57,16 +63,16 @@ static bool move_over(tn_conn *conn)
     }
     conn->start = 0;
     conn->end = there;
-    return true;
+    return TENON_OK;
 }
 
-static bool make_room(tn_conn *conn)
+static enum tenon_err make_room(tn_conn *conn)
 {
     const struct tn_block *block = conn->block;
 
     if (block != NULL && conn->end < block->cap &&
         (conn->start == 0 || block->cap - conn->start >= conn->whole)) {
-        return true;
+        return TENON_OK;
     }
     return move_over(conn);
 }
@@ -85,9 +91,12 @@ void tn_in_rest(tn_conn *conn)
 
 ssize_t tn_in_read(tn_conn *conn, size_t max)
 {
-    if (!make_room(conn)) {
-        return -ENOMEM;
+    enum tenon_err rc = make_room(conn);
+
+    if (rc != TENON_OK) {
+        return rc == TENON_E_LIMIT ? -EDQUOT : -ENOMEM;
     }
+    conn->starving_ns = 0;
     size_t room = conn->block->cap - conn->end;
     ssize_t n = tn_secure_read(conn, conn->block->bytes + conn->end,
                                room < max ? room : max);
@@ -99,11 +108,46 @@ ssize_t tn_in_read(tn_conn *conn, size_t max)
     return n;
 }
 
+static void look_for_room(uv_timer_t *timer)
+{
+    tn_conn *conn = timer->data;
+
+    if (conn->state == TN_CONN_UP) {
+        tn_conn_poll(conn, conn->poll_events | UV_READABLE);
+        tn_in_readable(conn);
+    }
+}
+
+/* What the peer has sent before takes all of its part of the memory: the rest
+ * stays in its socket until some of that has been handled. A frame for which
+ * there never is room ends the connection, which would else hold what it has
+ * got of it for ever. */
+static void wait_for_room(tn_conn *conn)
+{
+    const struct tn_dist_config *config = &conn->dist->config;
+
+    if (conn->starving_ns == 0) {
+        conn->starving_ns = conn->read_ns;
+        conn->reads_paused++;
+    } else if (conn->read_ns - conn->starving_ns >
+               UINT64_C(1000000) * config->room_timeout_ms) {
+        tn_conn_fail(conn, TENON_E_LIMIT,
+                     "reading from node \"%s\": no room for a frame of %zu "
+                     "bytes in its part of the memory, of which it takes %zu",
+                     conn->name, conn->whole, tn_account_bytes(conn->account));
+        return;
+    }
+    tn_conn_poll(conn, conn->poll_events & ~UV_READABLE);
+    uv_timer_start(&conn->timer, look_for_room, LOOK_FOR_ROOM_MS, 0);
+}
+
 void tn_in_fail(tn_conn *conn, ssize_t result)
 {
     char address[TN_ADDRESS_TEXT_BYTES];
 
-    if (result == 0) {
+    if (result == -EDQUOT) {
+        wait_for_room(conn);
+    } else if (result == 0) {
         tn_conn_fail(conn, TENON_E_CLOSED,
                      "reading from node \"%s\": it closed the connection",
                      tn_conn_print(conn, address));
@@ -219,6 +263,8 @@ void tn_in_readable(tn_conn *conn)
     }
     if (conn->state == TN_CONN_UP) {
         tn_in_rest(conn);
+    }
+    if (conn->state == TN_CONN_UP && conn->starving_ns == 0) {
         tn_secure_look_again(conn);
     }
     if (conn->state == TN_CONN_UP && tn_secure_write_wants_bytes(conn)) {

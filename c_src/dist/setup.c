@@ -89,6 +89,16 @@ static void keep_peer(tn_conn *conn)
     conn->creation = hs->peer_creation;
 }
 
+static bool open_account(tn_conn *conn)
+{
+    tn_budget *budget = conn->dist->config.budget;
+
+    if (budget != NULL) {
+        conn->account = tn_account_of(budget, conn->name);
+    }
+    return budget == NULL || conn->account != NULL;
+}
+
 static void come_up(tn_conn *conn)
 {
     const struct tn_dist_config *config = &conn->dist->config;
@@ -96,7 +106,7 @@ static void come_up(tn_conn *conn)
     const uint8_t *left = tn_handshake_out(conn->handshake, &len);
 
     keep_peer(conn);
-    if (tn_out_first(conn, left, len) < 0) {
+    if (!open_account(conn) || tn_out_first(conn, left, len) < 0) {
         tn_conn_fail(conn, TENON_E_NOMEM, "handshake: out of memory");
         return;
     }

@@ -12,11 +12,13 @@
 #include "node/node.h"
 
 /* A message of at most this size is copied into memory that is used again; one
- * that arrived and has at least HOLD_BYTES holds its receive memory, which is
- * then at most four times as large. Between the two, and for local messages,
- * memory is allocated. */
+ * that arrived and has at least HOLD_BYTES holds its receive memory, unless
+ * that is more than HOLD_TIMES as large: a small message may come in a frame
+ * whose control part is large, or together with large ones. All others are
+ * copied into memory of their own. */
 #define SMALL_BYTES 512u
 #define HOLD_BYTES 16384u
+#define HOLD_TIMES 2u
 #define SPARE_MAX 1024u
 
 /* Messages that one process handles before others get their turn. */
@@ -46,33 +48,60 @@ static struct tn_message *message_room(struct tn_processes *all, size_t len)
     return message;
 }
 
-static struct tn_message *
-message_room_for(struct tn_processes *all, tenon_term term, tn_conn *conn)
+/* What a message takes when it is kept, and the receive memory that it is to
+ * hold; NULL: it is copied. */
+struct keeping {
+    size_t bytes;
+    tn_block *block;
+};
+
+static struct keeping plan(tenon_term term, tn_conn *conn)
 {
+    struct keeping keeping = { .block = NULL };
     if (conn != NULL && term.len >= HOLD_BYTES) {
-        struct tn_message *held = message_room(all, 0);
-        if (held != NULL) {
-            held->block = tn_conn_hold(conn);
-            held->term = term;
+        keeping.block = tn_conn_hold(conn);
+        keeping.bytes = tn_block_size(keeping.block);
+        if (keeping.bytes / HOLD_TIMES > term.len) {
+            tn_block_release(keeping.block);
+            keeping.block = NULL;
         }
-        return held;
     }
-    struct tn_message *message = message_room(all, term.len);
-    if (message != NULL) {
+    if (keeping.block == NULL) {
+        keeping.bytes = sizeof(struct tn_message) +
+                        (term.len < SMALL_BYTES ? SMALL_BYTES : term.len);
+    }
+    return keeping;
+}
+
+static struct tn_message *
+message_room_for(struct tn_processes *all, tenon_term term, tn_block *block)
+{
+    struct tn_message *message =
+        message_room(all, block != NULL ? 0 : term.len);
+    if (message != NULL && block != NULL) {
+        message->block = block;
+        message->term = term;
+    } else if (message != NULL) {
         memcpy(message->bytes, term.bytes, term.len);
         message->term = (tenon_term){ message->bytes, term.len };
     }
     return message;
 }
 
+/* The account pays for a copy; a block has been paid for when it was read. */
 static struct tn_message *message_new(struct tn_processes *all,
                                       tenon_term term,
-                                      tn_conn *conn,
-                                      tn_access *origin)
+                                      const struct keeping *keeping,
+                                      const struct tn_sender *sender)
 {
-    struct tn_message *message = message_room_for(all, term, conn);
+    struct tn_message *message = message_room_for(all, term, keeping->block);
     if (message != NULL) {
-        message->origin = tn_access_ref(origin);
+        message->origin = tn_access_ref(sender->access);
+        message->account = tn_account_ref(sender->account);
+        message->kept_bytes = keeping->bytes;
+        if (message->block == NULL) {
+            tn_account_charge_always(message->account, message->kept_bytes);
+        }
     }
     return message;
 }
@@ -80,6 +109,10 @@ static struct tn_message *message_new(struct tn_processes *all,
 static void message_free(struct tn_processes *all, struct tn_message *message)
 {
     tn_access_unref(message->origin);
+    if (message->block == NULL) {
+        tn_account_discharge(message->account, message->kept_bytes);
+    }
+    tn_account_unref(message->account);
     tn_block_release(message->block);
     message->block = NULL;
     if (message->cap == SMALL_BYTES && all->spare_count < SPARE_MAX) {
@@ -88,6 +121,13 @@ static void message_free(struct tn_processes *all, struct tn_message *message)
         return;
     }
     free(message);
+}
+
+/* What a message counts for its mailbox, whose number of messages bounds what
+ * is around them. */
+static size_t counted_bytes(tenon_term message, const tn_block *block)
+{
+    return block != NULL ? tn_block_size(block) : message.len;
 }
 
 static bool is_wanted(const tenon_process *process, tenon_term message)
@@ -135,7 +175,7 @@ static struct tn_message *pop_message(tenon_process *process)
         remove_after(&process->mailbox, process->passed, message);
     }
     process->mailbox_count--;
-    process->mailbox_bytes -= message->term.len;
+    process->mailbox_bytes -= counted_bytes(message->term, message->block);
     return message;
 }
 
@@ -145,7 +185,7 @@ void tn_process_discard_locked(tenon_process *process,
     process->passed = NULL; /* may be this one */
     STAILQ_REMOVE(&process->mailbox, message, tn_message, next);
     process->mailbox_count--;
-    process->mailbox_bytes -= message->term.len;
+    process->mailbox_bytes -= counted_bytes(message->term, message->block);
     message_free(&process->node->processes, message);
 }
 
@@ -205,17 +245,41 @@ static bool is_full(const tenon_process *process, size_t len)
 }
 
 /* Loop thread. */
-static tn_access *origin_of(const tn_conn *conn)
+static struct tn_sender sender_of(const tn_conn *conn)
 {
     const struct tn_peer *peer = conn == NULL ? NULL : tn_conn_user(conn);
-    return peer == NULL ? NULL : peer->access;
+    return (struct tn_sender){
+        .access = peer == NULL ? NULL : peer->access,
+        .account = conn == NULL ? NULL : tn_conn_account(conn),
+    };
+}
+
+/* A block is in the account already, where only its owner's part counts. */
+static bool has_room(tenon_node *node,
+                     const struct keeping *keeping,
+                     const struct tn_sender *sender)
+{
+    size_t more = keeping->block == NULL ? keeping->bytes : 0;
+    if (tn_account_has_room(sender->account, more)) {
+        return true;
+    }
+    node->counts.quotas_reached++;
+    tn_account_note_refused(sender->account, "messages");
+    return false;
+}
+
+static enum tenon_err shed(tenon_process *process, enum tenon_err rc)
+{
+    process->node->counts.messages_shed++;
+    process->shed++;
+    return rc;
 }
 
 /* As tn_process_deliver_locked. */
 static enum tenon_err deliver_locked(tenon_process *process,
                                      tenon_term message,
                                      tn_conn *conn,
-                                     tn_access *origin,
+                                     const struct tn_sender *sender,
                                      bool forced,
                                      bool *wake)
 {
@@ -223,21 +287,21 @@ static enum tenon_err deliver_locked(tenon_process *process,
     if (process->exited) {
         return TENON_E_NOPROC;
     }
-    if (!forced && is_full(process, message.len)) {
-        node->counts.messages_shed++;
-        process->shed++;
-        return TENON_E_LIMIT;
+    struct keeping keeping = plan(message, conn);
+    if (!forced && (is_full(process, counted_bytes(message, keeping.block)) ||
+                    !has_room(node, &keeping, sender))) {
+        tn_block_release(keeping.block);
+        return shed(process, TENON_E_LIMIT);
     }
     struct tn_message *waiting =
-        message_new(&node->processes, message, conn, origin);
+        message_new(&node->processes, message, &keeping, sender);
     if (waiting == NULL) {
-        node->counts.messages_shed++;
-        process->shed++;
-        return TENON_E_NOMEM;
+        tn_block_release(keeping.block);
+        return shed(process, TENON_E_NOMEM);
     }
     STAILQ_INSERT_TAIL(&process->mailbox, waiting, next);
     process->mailbox_count++;
-    process->mailbox_bytes += message.len;
+    process->mailbox_bytes += counted_bytes(message, waiting->block);
     tn_process_schedule_locked(process, wake);
     return TENON_OK;
 }
@@ -248,8 +312,18 @@ enum tenon_err tn_process_deliver_locked(tenon_process *process,
                                          bool forced,
                                          bool *wake)
 {
-    return deliver_locked(process, message, conn, origin_of(conn), forced,
-                          wake);
+    struct tn_sender sender = sender_of(conn);
+    return deliver_locked(process, message, conn, &sender, forced, wake);
+}
+
+enum tenon_err tn_process_deliver_for_locked(tenon_process *process,
+                                             tenon_term message,
+                                             tn_account *account,
+                                             bool forced,
+                                             bool *wake)
+{
+    struct tn_sender sender = { .account = account };
+    return deliver_locked(process, message, NULL, &sender, forced, wake);
 }
 
 /* The lock is released for the log function and taken again. */
@@ -322,11 +396,12 @@ static void run_messages_locked(tenon_process *process, bool *wake)
             report_shed_locked(process);
         }
         count_handled_locked(process);
-        process->origin = message->origin;
+        process->sender =
+            (struct tn_sender){ message->origin, message->account };
         tn_unlock(node);
         process->class->on_message(process, process->state, message->term);
         tn_lock(node);
-        process->origin = NULL;
+        process->sender = (struct tn_sender){ NULL, NULL };
         message_free(&node->processes, message);
         end_if_asked_locked(process, wake);
     }
@@ -382,7 +457,7 @@ void tn_processes_run_inline(tenon_node *node)
  * message on the loop thread without it having been queued. */
 static void run_here_locked(tenon_process *process,
                             tenon_term message,
-                            tn_access *origin,
+                            const struct tn_sender *sender,
                             bool *wake)
 {
     process->run = TN_RUN_NOW;
@@ -390,12 +465,15 @@ static void run_here_locked(tenon_process *process,
     atomic_fetch_add(&process->refs, 1);
     process->node->inline_depth++;
     count_handled_locked(process);
-    process->origin = tn_access_ref(origin);
+    /* Another thread may change the rules, and the connection may end. */
+    process->sender = (struct tn_sender){ tn_access_ref(sender->access),
+                                          tn_account_ref(sender->account) };
     tn_unlock(process->node);
     process->class->on_message(process, process->state, message);
     tn_lock(process->node);
-    tn_access_unref(process->origin);
-    process->origin = NULL;
+    tn_access_unref(process->sender.access);
+    tn_account_unref(process->sender.account);
+    process->sender = (struct tn_sender){ NULL, NULL };
     process->node->inline_depth--;
     end_if_asked_locked(process, wake);
     stop_running_locked(process, wake);
@@ -421,8 +499,9 @@ void tn_process_deliver_from(tenon_node *node,
     if (process == NULL) {
         node->counts.messages_to_nobody++;
     } else if (can_run_here(process)) {
+        struct tn_sender sender = sender_of(conn);
         ran = process;
-        run_here_locked(process, message, origin_of(conn), &wake);
+        run_here_locked(process, message, &sender, &wake);
     } else {
         (void)tn_process_deliver_locked(process, message, conn, false, &wake);
     }
@@ -433,7 +512,7 @@ void tn_process_deliver_from(tenon_node *node,
 static enum tenon_err give(tenon_process *process,
                            tenon_term message,
                            tn_conn *conn,
-                           tn_access *origin)
+                           const struct tn_sender *sender)
 {
     tenon_node *node = process->node;
     bool wake = false;
@@ -442,9 +521,9 @@ static enum tenon_err give(tenon_process *process,
     tn_lock(node);
     if (tn_on_loop(node) && can_run_here(process)) {
         ran = process;
-        run_here_locked(process, message, origin, &wake);
+        run_here_locked(process, message, sender, &wake);
     } else {
-        rc = deliver_locked(process, message, conn, origin, false, &wake);
+        rc = deliver_locked(process, message, conn, sender, false, &wake);
     }
     tn_leave(node, wake);
     tenon_process_release(ran);
@@ -454,19 +533,21 @@ static enum tenon_err give(tenon_process *process,
 enum tenon_err
 tn_process_give_from(tenon_process *process, tn_conn *conn, tenon_term message)
 {
-    return give(process, message, conn, origin_of(conn));
+    struct tn_sender sender = sender_of(conn);
+    return give(process, message, conn, &sender);
 }
 
 enum tenon_err tn_process_give(tenon_process *process, tenon_term message)
 {
-    return give(process, message, NULL, NULL);
+    static const struct tn_sender nobody;
+    return give(process, message, NULL, &nobody);
 }
 
 enum tenon_err tn_process_give_for(tenon_process *process,
-                                   tn_access *origin,
+                                   const struct tn_sender *sender,
                                    tenon_term message)
 {
-    return give(process, message, NULL, origin);
+    return give(process, message, NULL, sender);
 }
 
 enum tenon_err tn_process_go_on_worker(tenon_process *self)
@@ -539,7 +620,7 @@ static void put_back(tenon_process *mailbox, struct tn_message *message)
     } else {
         STAILQ_INSERT_HEAD(&mailbox->mailbox, message, next);
         mailbox->mailbox_count++;
-        mailbox->mailbox_bytes += message->term.len;
+        mailbox->mailbox_bytes += counted_bytes(message->term, message->block);
     }
     tn_unlock(mailbox->node);
 }

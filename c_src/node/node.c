@@ -13,6 +13,7 @@
 #include "dist/flags.h"
 #include "node/atoms.h"
 #include "node/loop.h"
+#include "node/quota.h"
 #include "node/rules_load.h"
 
 /* How long a stop waits for output. */
@@ -164,6 +165,7 @@ static enum tenon_err start_dist(tenon_node *node,
         .ticktime_ms = config->ticktime_ms,
         .max_frame_bytes = config->frame_max_bytes,
         .out_max_bytes = config->output_max_bytes,
+        .budget = node->budget,
         .log = &node->log,
         .events = &tn_peer_events,
         .user = node,
@@ -277,12 +279,19 @@ tenon_node *tn_node_start(const tenon_node_config *config)
         tn_error(config->err, TENON_E_SYSTEM, "could not make the node's lock");
         goto failed;
     }
+    node->budget = tn_quota_budget(config->memory_max_bytes);
+    if (node->budget == NULL) {
+        tn_error(config->err, TENON_E_NOMEM, "out of memory for a node");
+        fini_locks(node);
+        goto failed;
+    }
     if (start_parts(node, config) != TENON_OK) {
         fini_locks(node);
         goto failed;
     }
     return node;
 failed:
+    tn_budget_unref(node->budget);
     tn_rules_load_fini(node);
     tn_transport_fini(&node->transport);
     free(node);
@@ -346,6 +355,7 @@ static void free_node(tenon_node *node)
     tn_timers_fini(&node->timers);
     tn_rules_load_fini(node);
     tn_transport_fini(&node->transport);
+    tn_budget_unref(node->budget);
     fini_locks(node);
     free(node);
 }
@@ -534,6 +544,8 @@ void tenon_node_get_stats(tenon_node *node,
     all.monitors = node->monitors.monitor_count;
     all.links = node->monitors.link_count;
     tn_unlock(node);
+    all.memory_bytes = tn_budget_used(node->budget);
+    all.memory_peak_bytes = tn_budget_peak(node->budget);
     pthread_mutex_lock(&node->workers.lock);
     all.workers = node->workers.total;
     pthread_mutex_unlock(&node->workers.lock);

@@ -12,6 +12,7 @@
 
 #include <tenon/node.h>
 
+#include "base/account.h"
 #include "base/log.h"
 #include "dist/conn.h"
 #include "dist/epmd.h"
@@ -67,6 +68,7 @@ struct tenon_node {
     uint32_t ticktime_ms;
     uint32_t stop_workers_ms; /* the stop waits so long for handlers */
     size_t output_max_bytes;
+    tn_budget *budget; /* of what peers make this node keep */
     struct tn_log log;
     tenon_log_fn log_fn;
     void *log_user;

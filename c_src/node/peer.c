@@ -15,6 +15,7 @@
 #include "node/link.h"
 #include "node/loop.h"
 #include "node/node.h"
+#include "node/quota.h"
 
 /* How long the peer's own attempt is waited for after it said nok. */
 static uint64_t awaited_ms(const tenon_node *node)
@@ -98,6 +99,7 @@ static void count_conn(tenon_node *node, tn_conn *conn)
     node->counts.bytes_in += counters.bytes_in;
     node->counts.bytes_out += counters.bytes_out;
     node->counts.unknown_signals += counters.unknown_ops;
+    node->counts.reads_paused += counters.reads_paused;
 }
 
 static void free_peer(struct tn_peer *peer)
@@ -333,6 +335,7 @@ on_down(void *user, tn_conn *conn, const tenon_error *why, bool was_up)
     }
     const char *text =
         why->text[0] != '\0' ? why->text : tenon_err_text(why->code);
+    tn_quota_report(node, tn_conn_account(conn), true);
     if (was_up) {
         tn_log(&node->log, TN_INFO, "peer_down", "node", peer->name, "reason",
                text, NULL);
@@ -615,6 +618,7 @@ static void on_batch_end(void *user, tn_conn *conn)
     tenon_node *node = user;
     tn_processes_run_inline(node);
     tn_peers_flush_dirty(node);
+    tn_quota_report(node, tn_conn_account(conn), false);
     node->has_crowd |= tn_conn_is_crowded(conn) || callers_are_crowd(node);
 }
 

@@ -51,13 +51,22 @@ struct tn_process_spec {
     bool is_open;
 };
 
+/* The peer that a message came from; both NULL: this node. */
+struct tn_sender {
+    tn_access *access;   /* what it may use */
+    tn_account *account; /* what it makes this node keep */
+};
+
 /* A message that waits. */
 struct tn_message {
     STAILQ_ENTRY(tn_message) next;
     tenon_term term;
-    tn_access *origin; /* kept; what the peer that sent it may use */
-    tn_block *block;   /* held memory that term lies in; NULL: in bytes */
-    size_t cap;        /* room in bytes */
+    tn_access *origin;   /* kept; what the peer that sent it may use */
+    tn_account *account; /* kept; that of this peer */
+    tn_block *block;     /* held memory that term lies in; NULL: in bytes */
+    size_t kept_bytes;   /* memory that is kept for it: of the block, or its
+                            own, which is in the account */
+    size_t cap;          /* room in bytes */
     uint8_t bytes[];
 };
 STAILQ_HEAD(tn_message_queue, tn_message);
@@ -96,16 +105,16 @@ struct tenon_process {
     bool on_exit_done; /* the last callback has been taken */
     enum tn_process_run run;
     pthread_t runner; /* while TN_RUN_NOW */
-    /* While a message is handled: what the peer that sent it may use. The
-     * handler's own thread alone reads it, without the lock. */
-    tn_access *origin;
+    /* While a message is handled: the peer that sent it. The handler's own
+     * thread alone reads it, without the lock. */
+    struct tn_sender sender;
     struct tn_job job;
     STAILQ_ENTRY(tenon_process) inline_next;
 
     struct tn_message_queue mailbox;
     uint32_t mailbox_count;
-    size_t mailbox_bytes;
-    uint64_t handled; /* messages that it has taken */
+    size_t mailbox_bytes; /* that the messages keep */
+    uint64_t handled;     /* messages that it has taken */
     uint64_t shed;    /* messages refused since the mailbox was last empty */
     bool only_urgent; /* the others wait; those up to `passed` are such */
     struct tn_message *passed; /* NULL: none has been looked at */
@@ -196,6 +205,14 @@ enum tenon_err tn_process_deliver_locked(tenon_process *process,
                                          bool forced,
                                          bool *wake);
 
+/* The same with a message that was built for what a peer has sent; it is kept
+ * on that account. */
+enum tenon_err tn_process_deliver_for_locked(tenon_process *process,
+                                             tenon_term message,
+                                             tn_account *account,
+                                             bool forced,
+                                             bool *wake);
+
 /* Loop thread, without the lock: delivers a message that arrived on `conn` to
  * a process by pid or name; a process that runs inline and is idle handles it
  * right here, from the receive buffer. Unknown targets are counted. */
@@ -209,7 +226,13 @@ void tn_process_deliver_from(tenon_node *node,
  * about asks node/access.h. Threads: the handler's. */
 static inline tn_access *tn_process_origin(const tenon_process *self)
 {
-    return self->origin;
+    return self->sender.access;
+}
+/* The same for what the peer makes this node keep: what a handler keeps for a
+ * peer it takes from this account. */
+static inline tn_account *tn_process_account(const tenon_process *self)
+{
+    return self->sender.account;
 }
 
 /* Delivers a message to a process, from any thread, without the lock. On the
@@ -222,7 +245,7 @@ tn_process_give_from(tenon_process *process, tn_conn *conn, tenon_term message);
 /* The same with what a handler passes on of the message that it handles, for
  * the peer that sent that. */
 enum tenon_err tn_process_give_for(tenon_process *process,
-                                   tn_access *origin,
+                                   const struct tn_sender *sender,
                                    tenon_term message);
 
 /* Ends a process: from now on nobody finds it; its links and monitors are told

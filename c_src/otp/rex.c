@@ -175,7 +175,8 @@ static bool relay(tenon_process *self, tenon_term name, tenon_term message)
     tenon_process *target = tenon_whereis(node, text.text);
     bool may = target != NULL && tn_may_reach(node, origin, name, false);
     if (may) {
-        (void)tn_process_give_for(target, origin, message);
+        struct tn_sender sender = { origin, tn_process_account(self) };
+        (void)tn_process_give_for(target, &sender, message);
     }
     tenon_process_release(target);
     return may;

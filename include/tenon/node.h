@@ -113,6 +113,15 @@ typedef struct tenon_node_config {
     /* Cookies of single nodes: names and cookies in turn, then NULL
      * ("shop@10.0.0.7", "secret", NULL); see tenon_node_set_cookie. */
     const char *const *peer_cookies;
+    /* Most bytes that the peers together may make this node keep: frames that
+     * are being read, messages that wait or are handled, output that waits for
+     * a peer, locks and names of :global, process groups. One peer may hold as
+     * much as is still free, so at most half: above that nothing is read from
+     * it, messages from it are dropped and counted, and a frame for which there
+     * is no room within connect_timeout_ms ends its connection; the others go
+     * on. 0: 1 GiB, or half of what the machine or the cgroup has if that is
+     * less. */
+    size_t memory_max_bytes;
 } tenon_node_config;
 
 /* Most bytes of rules; rules of peers in them; functions, services and names
@@ -310,6 +319,15 @@ typedef struct tenon_node_stats {
     uint64_t services_refused;
     uint64_t names_refused;  /* signals to processes of such names */
     uint64_t claims_refused; /* what limited peers said about other nodes */
+    /* Memory that this node keeps for peers (tenon_node_config.memory_max_bytes):
+     * bytes now, the most at a time, and how often no more was read from a peer
+     * because it had its part. Messages of such a peer that were dropped are in
+     * messages_shed. */
+    uint64_t memory_bytes;
+    uint64_t memory_peak_bytes;
+    uint64_t reads_paused;
+    uint64_t quotas_reached; /* what peers were refused because of the quota of
+                                each */
 } tenon_node_stats;
 
 /* stats: borrowed, `size` bytes of it are filled (sizeof *stats).

@@ -1,0 +1,77 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+#include "node/quota.h"
+
+#include <uv.h>
+
+#include "base/clock.h"
+#include "base/log.h"
+#include "node/node.h"
+
+/* The rest is for the program itself: what it keeps for its own purposes, the
+ * stacks of its threads, what a message becomes in its handlers. */
+#define PART_OF_MACHINE 2u
+
+/* In a container the machine's memory says nothing: the first write above what
+ * the cgroup has ends the process. */
+static uint64_t memory_of_machine(void)
+{
+    uint64_t total = uv_get_total_memory();
+    uint64_t constrained = uv_get_constrained_memory();
+    return constrained != 0 && constrained < total ? constrained : total;
+}
+
+tn_budget *tn_quota_budget(size_t wanted)
+{
+    size_t max = TN_MEMORY_MAX_BYTES_DEFAULT;
+    uint64_t part = memory_of_machine() / PART_OF_MACHINE;
+    if (part != 0 && part < max) {
+        max = (size_t)part;
+    }
+    return tn_budget_new(wanted != 0 ? wanted : max);
+}
+
+static void
+refused_locked(tenon_node *node, tn_account *account, const char *what)
+{
+    node->counts.quotas_reached++;
+    tn_account_note_refused(account, what);
+}
+
+bool tn_quota_take_locked(tenon_node *node,
+                          tn_account *account,
+                          enum tn_quota kind,
+                          uint32_t max,
+                          const char *what)
+{
+    if (tn_account_take(account, kind, max)) {
+        return true;
+    }
+    refused_locked(node, account, what);
+    return false;
+}
+
+bool tn_quota_charge_locked(tenon_node *node,
+                            tn_account *account,
+                            size_t bytes,
+                            const char *what)
+{
+    if (tn_account_charge(account, bytes)) {
+        return true;
+    }
+    refused_locked(node, account, what);
+    return false;
+}
+
+void tn_quota_report(tenon_node *node, tn_account *account, bool last)
+{
+    if (!tn_account_was_refused(account)) {
+        return;
+    }
+    const char *what = NULL;
+    uint64_t times = tn_account_take_refused(account, tn_now_ms(), last, &what);
+    if (times > 0) {
+        tn_log(&node->log, TN_WARN, "quota_reached", "peer",
+               tn_account_name(account), "of", what, "refused", TN_UINT(times),
+               "memory", TN_UINT(tn_account_bytes(account)), NULL);
+    }
+}

@@ -1,0 +1,41 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* The node's budget of memory for what peers make it keep, and what a peer's
+ * quotas leave behind when they are reached: a count and a line in the log. */
+#ifndef TN_NODE_QUOTA_H
+#define TN_NODE_QUOTA_H
+
+#include <stdbool.h>
+#include <stddef.h>
+
+#include <tenon/node.h>
+
+#include "base/account.h"
+
+/* Default of the budget, on a machine that has twice as much. */
+#define TN_MEMORY_MAX_BYTES_DEFAULT (1024u * 1024u * 1024u)
+
+/* Of what the node has room for one peer gets at most this part. */
+#define TN_QUOTA_PART 4u
+
+/* wanted: as the user's memory_max_bytes; 0: the default. owned:
+ * tn_budget_unref. NULL: out of memory. */
+TENON_CHECK tn_budget *tn_quota_budget(size_t wanted);
+
+/* Counts one more for the account; false, noted for the log, when it has its
+ * quota. what: of the thing, as a log line says it. With the lock held. */
+bool tn_quota_take_locked(tenon_node *node,
+                          tn_account *account,
+                          enum tn_quota kind,
+                          uint32_t max,
+                          const char *what);
+/* The same for bytes. */
+bool tn_quota_charge_locked(tenon_node *node,
+                            tn_account *account,
+                            size_t bytes,
+                            const char *what);
+
+/* Logs what was noted, at most once in TN_REFUSED_LOG_MS for one peer, unless
+ * it is the last time. Without the lock. */
+void tn_quota_report(tenon_node *node, tn_account *account, bool last);
+
+#endif
