@@ -18,6 +18,7 @@
 #include "dist/tls.h"
 
 struct tn_cookies;
+struct tn_sip_key;
 struct tn_log;
 
 typedef struct tn_dist tn_dist;   /* what all connections of a node share */
@@ -81,7 +82,8 @@ struct tn_dist_config {
     const char *name;   /* copied; full node name */
     const char *cookie; /* copied */
     uint32_t creation;
-    uint64_t flags;              /* TN_FLAGS_OURS */
+    const struct tn_sip_key *hash_key; /* borrowed until on_closed */
+    uint64_t flags;                    /* TN_FLAGS_OURS */
     struct tn_address listen_at; /* all IPv4 addresses; its family is that of
                                     all connections */
     tn_tls_context *tls;         /* borrowed until tn_dist_new returns; NULL:

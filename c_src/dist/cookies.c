@@ -22,7 +22,8 @@ static struct tn_cookie *find(const struct tn_cookies *cookies,
 {
     struct tn_cookie *entry = NULL;
 
-    HASH_FIND(hh, cookies->table, peer, strlen(peer), entry);
+    TN_HASH_FIND(hh, cookies->table, cookies->hash_key, peer, strlen(peer),
+                 entry);
     return entry;
 }
 
@@ -47,7 +48,7 @@ add(struct tn_cookies *cookies, const char *peer, struct tn_cookie **added)
         return TENON_E_NOMEM;
     }
     memcpy(entry->peer, peer, len + 1);
-    HASH_ADD_KEYPTR(hh, cookies->table, entry->peer, len, entry);
+    TN_HASH_ADD(hh, cookies->table, cookies->hash_key, entry->peer, len, entry);
     if (!TN_HASH_HAS(hh, entry)) {
         free(entry);
         return TENON_E_NOMEM;

@@ -5,10 +5,13 @@
 
 #include <tenon/error.h>
 
+#include "base/siphash.h"
+
 struct tn_cookie;
 
-/* Empty: { 0 }. */
+/* Empty: no more than the key. */
 struct tn_cookies {
+    const struct tn_sip_key *hash_key; /* the node's */
     struct tn_cookie *table;
 };
 

@@ -176,6 +176,8 @@ enum tenon_err tn_dist_new(const struct tn_dist_config *config,
     }
     made->config = *config;
     set_defaults(&made->config);
+    made->cookies.hash_key = config->hash_key;
+    made->more_cookies.hash_key = config->hash_key;
     made->listen_fd = -1;
     if (config->tls != NULL) {
         made->tls = tn_tls_context_ref(config->tls);

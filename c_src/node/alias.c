@@ -9,7 +9,8 @@
 static struct tn_alias *find(tenon_node *node, const struct tn_ref_key *key)
 {
     struct tn_alias *alias = NULL;
-    HASH_FIND(hh, node->aliases.table, key, sizeof(*key), alias);
+    TN_HASH_FIND(hh, node->aliases.table, &node->hash_key, key, sizeof(*key),
+                 alias);
     return alias;
 }
 
@@ -48,7 +49,8 @@ enum tenon_err tn_alias_add_locked(tenon_process *process,
         free(alias);
         return TENON_E_INVAL;
     }
-    HASH_ADD(hh, all->table, key, sizeof(alias->key), alias);
+    TN_HASH_ADD(hh, all->table, &process->node->hash_key, &alias->key,
+                sizeof(alias->key), alias);
     if (!TN_HASH_HAS(hh, alias)) {
         free(alias);
         return TENON_E_NOMEM;

@@ -36,7 +36,8 @@ static struct tn_function *
 find_locked(tenon_node *node, const char *key, size_t key_len)
 {
     struct tn_function *function = NULL;
-    HASH_FIND(hh, node->functions.table, key, key_len, function);
+    TN_HASH_FIND(hh, node->functions.table, &node->hash_key, key, key_len,
+                 function);
     return function;
 }
 
@@ -48,8 +49,8 @@ static enum tenon_err add_locked(tenon_node *node, struct tn_function *function)
     if (HASH_COUNT(node->functions.table) >= TN_FUNCTIONS_MAX) {
         return TENON_E_LIMIT;
     }
-    HASH_ADD_KEYPTR(hh, node->functions.table, function->key, function->key_len,
-                    function);
+    TN_HASH_ADD(hh, node->functions.table, &node->hash_key, function->key,
+                function->key_len, function);
     return TN_HASH_HAS(hh, function) ? TENON_OK : TENON_E_NOMEM;
 }
 

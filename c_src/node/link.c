@@ -38,7 +38,8 @@ find(tenon_process *local, const struct tn_peer *peer, tenon_term other)
     struct tn_link *link = NULL;
     struct tn_link_key key;
     if (make_key(&key, local, peer, other)) {
-        HASH_FIND(hh, local->node->monitors.links, &key, sizeof(key), link);
+        TN_HASH_FIND(hh, local->node->monitors.links, &local->node->hash_key,
+                     &key, sizeof(key), link);
     }
     return link;
 }
@@ -62,7 +63,8 @@ add(tenon_process *local, struct tn_peer *peer, tenon_term other)
     link->active = true;
     memcpy(link->bytes, other.bytes, other.len);
     link->other = (tenon_term){ link->bytes, other.len };
-    HASH_ADD(hh, all->links, key, sizeof(link->key), link);
+    TN_HASH_ADD(hh, all->links, &local->node->hash_key, &link->key,
+                sizeof(link->key), link);
     if (!TN_HASH_HAS(hh, link)) {
         free(link);
         return NULL;

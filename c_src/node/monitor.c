@@ -32,7 +32,8 @@ bool tn_ref_key(struct tn_ref_key *key,
 static struct tn_monitor *find(tenon_node *node, const struct tn_ref_key *key)
 {
     struct tn_monitor *monitor = NULL;
-    HASH_FIND(hh, node->monitors.table, key, sizeof(*key), monitor);
+    TN_HASH_FIND(hh, node->monitors.table, &node->hash_key, key, sizeof(*key),
+                 monitor);
     return monitor;
 }
 
@@ -65,7 +66,8 @@ static struct tn_monitor *make(tenon_node *node,
     monitor->ref = tn_term_copy_to(&to, ref);
     monitor->target = tn_term_copy_to(&to, target);
     monitor->remote = tn_term_copy_to(&to, remote);
-    HASH_ADD(hh, all->table, key, sizeof(monitor->key), monitor);
+    TN_HASH_ADD(hh, all->table, &node->hash_key, &monitor->key,
+                sizeof(monitor->key), monitor);
     if (!TN_HASH_HAS(hh, monitor)) {
         free(monitor);
         return NULL;

@@ -99,7 +99,8 @@ tenon_process *
 tn_process_named_locked(tenon_node *node, const char *name, size_t len)
 {
     tenon_process *process = NULL;
-    HASH_FIND(by_name, node->processes.names, name, len, process);
+    TN_HASH_FIND(by_name, node->processes.names, &node->hash_key, name, len,
+                 process);
     return process;
 }
 
@@ -154,8 +155,8 @@ enum tenon_err tn_process_register_locked(tenon_process *process,
         return TENON_E_NOMEM;
     }
     process->name = copy;
-    HASH_ADD_KEYPTR(by_name, node->processes.names, process->name, len,
-                    process);
+    TN_HASH_ADD(by_name, node->processes.names, &node->hash_key, process->name,
+                len, process);
     if (!TN_HASH_HAS(by_name, process)) {
         process->name = NULL;
         free(copy);

@@ -107,11 +107,14 @@ static enum tenon_err set_identity(tenon_node *node,
 
 /* The first word of references is random, so that those of an earlier run are
  * not met again. */
-static enum tenon_err set_refs(tenon_node *node, tenon_error *err)
+static enum tenon_err set_secrets(tenon_node *node, tenon_error *err)
 {
     uint64_t first;
     enum tenon_err rc = tn_random_bytes(&first, sizeof(first));
     atomic_init(&node->last_ref, first);
+    if (rc == TENON_OK) {
+        rc = tn_random_bytes(&node->hash_key, sizeof(node->hash_key));
+    }
     return rc == TENON_OK
                ? rc
                : tn_error(err, rc, "could not start: no random bytes");
@@ -160,6 +163,7 @@ static enum tenon_err start_dist(tenon_node *node,
         .name = node->name.full,
         .cookie = node->cookie,
         .creation = node->creation,
+        .hash_key = &node->hash_key,
         .flags = config->hidden ? TN_FLAGS_OURS_HIDDEN : TN_FLAGS_OURS,
         .setup_timeout_ms = config->connect_timeout_ms,
         .ticktime_ms = config->ticktime_ms,
@@ -272,7 +276,7 @@ tenon_node *tn_node_start(const tenon_node_config *config)
     set_log(node, config);
     set_limits(node, config);
     if (set_identity(node, config) != TENON_OK ||
-        set_refs(node, config->err) != TENON_OK) {
+        set_secrets(node, config->err) != TENON_OK) {
         goto failed;
     }
     if (!init_locks(node)) {

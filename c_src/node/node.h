@@ -14,6 +14,7 @@
 
 #include "base/account.h"
 #include "base/log.h"
+#include "base/siphash.h"
 #include "dist/conn.h"
 #include "dist/epmd.h"
 #include "dist/identity.h"
@@ -56,6 +57,7 @@ struct tenon_node {
     /* constant after the start */
     struct tn_name name;
     uint32_t creation;
+    struct tn_sip_key hash_key; /* of all tables; random */
     uint16_t port;
     uint16_t port_max;
     bool no_epmd;

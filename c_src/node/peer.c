@@ -29,7 +29,7 @@ struct tn_peer *
 tn_peer_find_locked(tenon_node *node, const char *name, size_t len)
 {
     struct tn_peer *peer = NULL;
-    HASH_FIND(hh, node->peers.table, name, len, peer);
+    TN_HASH_FIND(hh, node->peers.table, &node->hash_key, name, len, peer);
     return peer;
 }
 
@@ -59,7 +59,7 @@ static struct tn_peer *add_peer(tenon_node *node,
     LIST_INIT(&peer->links);
     LIST_INIT(&peer->monitors);
     LIST_INIT(&peer->requests);
-    HASH_ADD_KEYPTR(hh, node->peers.table, peer->name, len, peer);
+    TN_HASH_ADD(hh, node->peers.table, &node->hash_key, peer->name, len, peer);
     if (!TN_HASH_HAS(hh, peer)) {
         free(peer);
         return NULL;

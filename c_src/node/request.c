@@ -28,7 +28,8 @@ static struct tn_request *find_locked(tenon_node *node, tenon_term ref)
     struct tn_ref_key key;
     struct tn_request *request = NULL;
     if (tn_ref_key(&key, ref, NULL)) {
-        HASH_FIND(hh, node->requests.table, &key, sizeof(key), request);
+        TN_HASH_FIND(hh, node->requests.table, &node->hash_key, &key,
+                     sizeof(key), request);
     }
     return request;
 }
@@ -363,7 +364,8 @@ static enum tenon_err enter_locked(struct tn_request *request,
             return rc;
         }
     }
-    HASH_ADD(hh, node->requests.table, key, sizeof(request->key), request);
+    TN_HASH_ADD(hh, node->requests.table, &node->hash_key, &request->key,
+                sizeof(request->key), request);
     if (!TN_HASH_HAS(hh, request)) {
         (void)tn_timer_stop_locked(node, &request->deadline);
         return TENON_E_NOMEM;

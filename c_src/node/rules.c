@@ -45,6 +45,7 @@ struct tn_rule {
     bool is_none;
     bool has_all[KINDS];
     bool is_told[KINDS]; /* while it is read */
+    const struct tn_sip_key *hash_key;
     struct grant *grants;
 };
 
@@ -62,6 +63,7 @@ struct tn_rules {
     size_t rule_count;
     size_t cookie_count;
     size_t entry_count;
+    const struct tn_sip_key *hash_key;
 };
 
 /* ---- asking -------------------------------------------------------------- */
@@ -93,7 +95,7 @@ static bool is_granted(const tn_rule *rule, const struct key *key)
 {
     struct grant *grant = NULL;
 
-    HASH_FIND(hh, rule->grants, key->bytes, key->len, grant);
+    TN_HASH_FIND(hh, rule->grants, rule->hash_key, key->bytes, key->len, grant);
     return grant != NULL;
 }
 
@@ -304,7 +306,8 @@ enter(struct reading *r, tn_rule *rule, const struct key *key)
     }
     grant->key_len = key->len;
     memcpy(grant->key, key->bytes, key->len);
-    HASH_ADD_KEYPTR(hh, rule->grants, grant->key, grant->key_len, grant);
+    TN_HASH_ADD(hh, rule->grants, rule->hash_key, grant->key, grant->key_len,
+                grant);
     if (!TN_HASH_HAS(hh, grant)) {
         free(grant);
         return no_memory(r);
@@ -533,6 +536,7 @@ read_rule(struct reading *r, tenon_term who, tenon_term rights)
     if (rule == NULL) {
         return no_memory(r);
     }
+    rule->hash_key = r->rules->hash_key;
     STAILQ_INSERT_TAIL(&r->rules->rules, rule, next);
     r->rules->rule_count++;
     enum tenon_err rc = read_all_of_who(r, rule, who);
@@ -606,8 +610,11 @@ static enum tenon_err read_next(struct reading *r, struct tn_plain *plain)
     return rc;
 }
 
-enum tenon_err
-tn_rules_read(const char *text, size_t len, tn_rules **rules, tenon_error *err)
+enum tenon_err tn_rules_read(const char *text,
+                             size_t len,
+                             const struct tn_sip_key *hash_key,
+                             tn_rules **rules,
+                             tenon_error *err)
 {
     tn_rules *made = calloc(1, sizeof *made);
     struct tn_plain plain = tn_plain_begin(text, len);
@@ -618,6 +625,7 @@ tn_rules_read(const char *text, size_t len, tn_rules **rules, tenon_error *err)
         return no_memory(&r);
     }
     atomic_init(&made->refs, 1);
+    made->hash_key = hash_key;
     STAILQ_INIT(&made->rules);
     STAILQ_INIT(&made->cookies);
     while (rc == TENON_OK && plain.at != plain.end) {

@@ -10,6 +10,8 @@
 #include <tenon/error.h>
 #include <tenon/node.h>
 
+#include "base/siphash.h"
+
 /* Longest name of a certificate. */
 #define TN_RULES_PATTERN_MAX_BYTES 1024u
 
@@ -31,12 +33,16 @@ typedef struct tn_rule tn_rule;
  * allowed. The first rule that fits a peer counts; a peer that none fits may
  * not connect, unless there are no rules of peers at all.
  *
+ * hash_key  the node's; borrowed for the life of the rules.
  * rules  owned: tn_rules_unref.
  * err    says in which line, and what was expected.
  * Errors: TERM_SYNTAX, INVAL, LIMIT, NOMEM; those of the builder.
  * Threads: any. Blocks: no; no cookie is read. */
-TENON_CHECK enum tenon_err
-tn_rules_read(const char *text, size_t len, tn_rules **rules, tenon_error *err);
+TENON_CHECK enum tenon_err tn_rules_read(const char *text,
+                                         size_t len,
+                                         const struct tn_sip_key *hash_key,
+                                         tn_rules **rules,
+                                         tenon_error *err);
 tn_rules *tn_rules_ref(tn_rules *rules);
 /* rules: taken; NULL is fine. */
 void tn_rules_unref(tn_rules *rules);

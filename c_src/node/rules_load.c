@@ -65,7 +65,8 @@ static enum tenon_err read_cookies(struct fresh *fresh, tenon_error *err)
 static enum tenon_err
 read_text(struct fresh *fresh, const char *text, size_t len, tenon_error *err)
 {
-    enum tenon_err rc = tn_rules_read(text, len, &fresh->rules, err);
+    enum tenon_err rc =
+        tn_rules_read(text, len, fresh->cookies.hash_key, &fresh->rules, err);
 
     return rc == TENON_OK ? read_cookies(fresh, err) : rc;
 }
@@ -128,7 +129,7 @@ set_peer_cookies(tenon_node *node, const char *const *pair, tenon_error *err)
 
 enum tenon_err tn_rules_load(tenon_node *node, const tenon_node_config *config)
 {
-    struct fresh fresh = { 0 };
+    struct fresh fresh = { .cookies.hash_key = &node->hash_key };
     enum tenon_err rc = TENON_OK;
 
     if (config->rules != NULL && config->rules_file != NULL) {
@@ -169,7 +170,7 @@ void tn_rules_load_fini(tenon_node *node)
 
 enum tenon_err tenon_node_reload_rules(tenon_node *node, tenon_error *err)
 {
-    struct fresh fresh = { 0 };
+    struct fresh fresh = { .cookies.hash_key = &node->hash_key };
 
     if (node == NULL || node->rules_file == NULL) {
         return tn_error(err, TENON_E_INVAL,

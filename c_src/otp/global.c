@@ -452,8 +452,9 @@ static enum tenon_err start_core(struct server *server)
     int64_t incarnation = 0;
     tenon_process_pid(server->process, &own);
     tenon_process_pid(server->node->client, &client);
-    server->global = tn_global_new(
-        &io_of_node, server, tenon_node_name(server->node), &own, &client);
+    server->global =
+        tn_global_new(&io_of_node, server, tenon_node_name(server->node),
+                      &server->node->hash_key, &own, &client);
     if (server->global == NULL) {
         return TENON_E_NOMEM;
     }

@@ -225,6 +225,7 @@ struct tn_gop;
 struct tn_global {
     const struct tn_global_io *io;
     void *io_user;
+    const struct tn_sip_key *hash_key;
     char own[TENON_NODE_NAME_MAX_BYTES + 1];
     tenon_value *locker; /* pid that peers know as our locker */
     tenon_value *holder; /* pid that holds locks for this node */
@@ -260,6 +261,7 @@ struct tn_global {
 TENON_CHECK struct tn_global *tn_global_new(const struct tn_global_io *io,
                                             void *io_user,
                                             const char *own,
+                                            const struct tn_sip_key *hash_key,
                                             const tenon_pid *locker,
                                             const tenon_pid *holder);
 /* When nothing of the core is asked any more: all calls have ended. */

@@ -191,7 +191,7 @@ static bool remember(struct tn_global *global,
 
     memcpy(key, by, by_len);
     memcpy(key + by_len, node, len - by_len);
-    HASH_FIND(hh, global->lost, key, len, lost);
+    TN_HASH_FIND(hh, global->lost, global->hash_key, key, len, lost);
     if (lost != NULL && lost->incarnation == incarnation && op <= lost->op) {
         return false;
     }
@@ -207,7 +207,7 @@ static bool remember(struct tn_global *global,
     lost->op = op;
     lost->until_ms = global->io->now_ms(global->io_user) + TN_GLOBAL_LOST_MS;
     memcpy(lost->key, key, len);
-    HASH_ADD(hh, global->lost, key, len, lost);
+    TN_HASH_ADD(hh, global->lost, global->hash_key, lost->key, len, lost);
     if (!TN_HASH_HAS(hh, lost)) {
         free(lost);
     }

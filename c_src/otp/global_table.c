@@ -103,7 +103,8 @@ bool tn_gwatch_start(struct tn_global *global,
     if (global->io->monitor(global->io_user, pid, &watch->ref) < 0) {
         return false;
     }
-    HASH_ADD(hh, global->watches, ref.words, sizeof watch->ref.words, watch);
+    TN_HASH_ADD(hh, global->watches, global->hash_key, watch->ref.words,
+                sizeof watch->ref.words, watch);
     if (!TN_HASH_HAS(hh, watch)) {
         global->io->demonitor(global->io_user, &watch->ref);
         return false;
@@ -130,7 +131,8 @@ void tn_global_down(struct tn_global *global, const tenon_ref *ref)
     for (uint32_t i = 0; i < ref->word_count && i < 5; i++) {
         words[i] = ref->words[i];
     }
-    HASH_FIND(hh, global->watches, words, sizeof words, watch);
+    TN_HASH_FIND(hh, global->watches, global->hash_key, words, sizeof words,
+                 watch);
     if (watch == NULL || !tenon_ref_equal(&watch->ref, ref)) {
         return;
     }
@@ -147,7 +149,7 @@ struct tn_gpeer *tn_gpeer_find(struct tn_global *global, const char *name)
 {
     struct tn_gpeer *peer;
 
-    HASH_FIND_STR(global->peers, name, peer);
+    TN_HASH_FIND(hh, global->peers, global->hash_key, name, strlen(name), peer);
     return peer;
 }
 
@@ -168,7 +170,7 @@ struct tn_gpeer *tn_gpeer_get(struct tn_global *global, const char *name)
         return NULL;
     }
     memcpy(peer->name, name, len + 1);
-    HASH_ADD_KEYPTR(hh, global->peers, peer->name, len, peer);
+    TN_HASH_ADD(hh, global->peers, global->hash_key, peer->name, len, peer);
     if (!TN_HASH_HAS(hh, peer)) {
         free(peer);
         return NULL;
@@ -239,7 +241,7 @@ static struct tn_gname *find_name(struct tn_global *global, tenon_term key)
 {
     struct tn_gname *name = NULL;
 
-    HASH_FIND(hh, global->names, key.bytes, key.len, name);
+    TN_HASH_FIND(hh, global->names, global->hash_key, key.bytes, key.len, name);
     return name;
 }
 
@@ -289,7 +291,8 @@ lock_still_set(struct tn_global *global, tenon_term holder, tenon_term lock_id)
     tenon_term part[2];
     tenon_pid pid;
 
-    HASH_FIND(hh, global->locks, resource, sizeof resource, lock);
+    TN_HASH_FIND(hh, global->locks, global->hash_key, resource, sizeof resource,
+                 lock);
     if (lock == NULL) {
         return !global->lock_down;
     }
@@ -361,7 +364,8 @@ static enum tenon_err enter_name(struct tn_global *global,
     if (old != NULL) {
         HASH_DELETE(hh, global->names, old);
     }
-    HASH_ADD_KEYPTR(hh, global->names, term.bytes, term.len, name);
+    TN_HASH_ADD(hh, global->names, global->hash_key, term.bytes, term.len,
+                name);
     pthread_mutex_unlock(&global->lock);
     if (old != NULL) {
         free_name(old);
@@ -455,7 +459,8 @@ static struct tn_glock *find_lock(struct tn_global *global, tenon_term resource)
     if (key != NULL) {
         tenon_term term = tenon_value_term(key);
 
-        HASH_FIND(hh, global->locks, term.bytes, term.len, lock);
+        TN_HASH_FIND(hh, global->locks, global->hash_key, term.bytes, term.len,
+                     lock);
         tenon_value_free(key);
         return lock;
     }
@@ -472,7 +477,8 @@ bool tn_glock_names_locked(struct tn_global *global)
     static const uint8_t resource[] = { 119, 6, 'g', 'l', 'o', 'b', 'a', 'l' };
     struct tn_glock *lock = NULL;
 
-    HASH_FIND(hh, global->locks, resource, sizeof resource, lock);
+    TN_HASH_FIND(hh, global->locks, global->hash_key, resource, sizeof resource,
+                 lock);
     return lock != NULL;
 }
 
@@ -516,7 +522,8 @@ static struct tn_glock *new_lock(struct tn_global *global,
     if (lock->key != NULL && lock->requester != NULL) {
         tenon_term key = tenon_value_term(lock->key);
 
-        HASH_ADD_KEYPTR(hh, global->locks, key.bytes, key.len, lock);
+        TN_HASH_ADD(hh, global->locks, global->hash_key, key.bytes, key.len,
+                    lock);
         if (TN_HASH_HAS(hh, lock)) {
             return lock;
         }
@@ -716,6 +723,7 @@ void tn_global_answer_questions(struct tn_global *global)
 struct tn_global *tn_global_new(const struct tn_global_io *io,
                                 void *io_user,
                                 const char *own,
+                                const struct tn_sip_key *hash_key,
                                 const tenon_pid *locker,
                                 const tenon_pid *holder)
 {
@@ -726,6 +734,7 @@ struct tn_global *tn_global_new(const struct tn_global_io *io,
     }
     global->io = io;
     global->io_user = io_user;
+    global->hash_key = hash_key;
     strncpy(global->own, own, sizeof global->own - 1);
     global->holder_pid = *holder;
     global->locker = tenon_value_format("~p", locker);

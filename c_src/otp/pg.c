@@ -431,7 +431,8 @@ new_scope(struct pg *pg, const char *name, tenon_error *err)
         free(scope);
         return NULL;
     }
-    tn_pg_scope_init(&scope->core, &ops, scope, tn_process_pid(scope->self));
+    tn_pg_scope_init(&scope->core, &ops, scope, &pg->node->hash_key,
+                     tn_process_pid(scope->self));
     return scope;
 }
 

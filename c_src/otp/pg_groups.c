@@ -42,7 +42,8 @@ struct tn_pg_group *tn_pg_group_find(const struct tn_pg_groups *groups,
 {
     struct tn_pg_group *group = NULL;
 
-    HASH_FIND(hh, groups->table, name.bytes, name.len, group);
+    TN_HASH_FIND(hh, groups->table, groups->hash_key, name.bytes, name.len,
+                 group);
     return group;
 }
 
@@ -66,7 +67,8 @@ static enum tenon_err group_get(struct tn_pg_groups *groups,
     LIST_INIT(&group->entries);
     group->len = name.len;
     memcpy(group->name, name.bytes, name.len);
-    HASH_ADD_KEYPTR(hh, groups->table, group->name, group->len, group);
+    TN_HASH_ADD(hh, groups->table, groups->hash_key, group->name, group->len,
+                group);
     if (!TN_HASH_HAS(hh, group)) {
         free(group);
         return TENON_E_NOMEM;
@@ -92,7 +94,8 @@ static struct tn_pg_entry *entry_of(const struct tn_pg_owner *owner,
 {
     struct tn_pg_entry *entry = NULL;
 
-    HASH_FIND_PTR(owner->entries, &group, entry);
+    TN_HASH_FIND(hh, owner->entries, owner->hash_key, &group, sizeof group,
+                 entry);
     return entry;
 }
 
@@ -115,7 +118,8 @@ static struct tn_pg_entry *entry_new(struct tn_pg_owner *owner,
     }
     entry->owner = owner;
     entry->group = group;
-    HASH_ADD_PTR(owner->entries, group, entry);
+    TN_HASH_ADD(hh, owner->entries, owner->hash_key, &entry->group,
+                sizeof entry->group, entry);
     if (!TN_HASH_HAS(hh, entry)) {
         free(entry);
         return NULL;
@@ -166,7 +170,8 @@ struct tn_pg_member *tn_pg_member_find(const struct tn_pg_entry *entry,
 {
     struct tn_pg_member *member = NULL;
 
-    HASH_FIND(hh, entry->members, pid->bytes, pid->len, member);
+    TN_HASH_FIND(hh, entry->members, entry->owner->hash_key, pid->bytes,
+                 pid->len, member);
     return member;
 }
 
@@ -184,7 +189,8 @@ enum tenon_err tn_pg_member_get(struct tn_pg_entry *entry,
         member->entry = entry;
         member->len = pid->len;
         memcpy(member->pid, pid->bytes, pid->len);
-        HASH_ADD_KEYPTR(hh, entry->members, member->pid, member->len, member);
+        TN_HASH_ADD(hh, entry->members, entry->owner->hash_key, member->pid,
+                    member->len, member);
         if (!TN_HASH_HAS(hh, member)) {
             free(member);
             return TENON_E_NOMEM;

@@ -66,6 +66,7 @@ struct tn_pg_group {
 /* Who announces members: this node, or the scope process of another. */
 struct tn_pg_owner {
     UT_hash_handle hh; /* by pid */
+    const struct tn_sip_key *hash_key;
     struct tn_pg_entry *entries;
     bool is_local;
     bool told;      /* it has our members, and so is told of each change */
@@ -74,8 +75,9 @@ struct tn_pg_owner {
     struct tn_pg_pid pid;
 };
 
-/* Zeroed is empty. */
+/* Empty: no more than the key and the limits. */
 struct tn_pg_groups {
+    const struct tn_sip_key *hash_key; /* the node's */
     struct tn_pg_group *table;
     size_t memberships;
     size_t name_bytes;

@@ -24,7 +24,8 @@ struct tn_pg_local *tn_pg_find_process(const struct tn_pg_scope *scope,
 {
     struct tn_pg_local *process = NULL;
 
-    HASH_FIND(hh, scope->processes, pid->bytes, pid->len, process);
+    TN_HASH_FIND(hh, scope->processes, scope->groups.hash_key, pid->bytes,
+                 pid->len, process);
     return process;
 }
 
@@ -51,8 +52,8 @@ static enum tenon_err get_process(struct tn_pg_scope *scope,
     }
     LIST_INIT(&process->members);
     process->pid = *pid;
-    HASH_ADD_KEYPTR(hh, scope->processes, process->pid.bytes, process->pid.len,
-                    process);
+    TN_HASH_ADD(hh, scope->processes, scope->groups.hash_key,
+                process->pid.bytes, process->pid.len, process);
     if (!TN_HASH_HAS(hh, process)) {
         free(process);
         return TENON_E_NOMEM;

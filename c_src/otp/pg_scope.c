@@ -108,7 +108,8 @@ static struct tn_pg_owner *find_peer(const struct tn_pg_scope *scope,
 {
     struct tn_pg_owner *peer = NULL;
 
-    HASH_FIND(hh, scope->peers, pid->bytes, pid->len, peer);
+    TN_HASH_FIND(hh, scope->peers, scope->groups.hash_key, pid->bytes, pid->len,
+                 peer);
     return peer;
 }
 
@@ -136,7 +137,9 @@ static enum tenon_err add_peer(struct tn_pg_scope *scope,
         return TENON_E_NOMEM;
     }
     peer->pid = *pid;
-    HASH_ADD_KEYPTR(hh, scope->peers, peer->pid.bytes, peer->pid.len, peer);
+    peer->hash_key = scope->groups.hash_key;
+    TN_HASH_ADD(hh, scope->peers, scope->groups.hash_key, peer->pid.bytes,
+                peer->pid.len, peer);
     if (!TN_HASH_HAS(hh, peer)) {
         free(peer);
         return TENON_E_NOMEM;
@@ -580,15 +583,17 @@ enum tenon_err tn_pg_scope_feed(struct tn_pg_scope *scope, tenon_term message)
 void tn_pg_scope_init(struct tn_pg_scope *scope,
                       const struct tn_pg_ops *ops,
                       void *user,
+                      const struct tn_sip_key *hash_key,
                       tenon_term self)
 {
     *scope = (struct tn_pg_scope){
         .ops = ops,
         .user = user,
         .self = self,
-        .groups = { .members_max = TENON_PG_MEMBERS_MAX,
+        .groups = { .hash_key = hash_key,
+                    .members_max = TENON_PG_MEMBERS_MAX,
                     .bytes_max = TENON_PG_GROUPS_MAX_BYTES },
-        .local = { .is_local = true },
+        .local = { .hash_key = hash_key, .is_local = true },
     };
 }
 

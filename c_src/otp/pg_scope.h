@@ -42,6 +42,7 @@ struct tn_pg_scope {
 void tn_pg_scope_init(struct tn_pg_scope *scope,
                       const struct tn_pg_ops *ops,
                       void *user,
+                      const struct tn_sip_key *hash_key,
                       tenon_term self);
 void tn_pg_scope_fini(struct tn_pg_scope *scope);
 

@@ -33,6 +33,7 @@ struct child {
 /* The state of the server; its own callbacks, all on the loop thread, alone
  * touch it. */
 struct supervisor {
+    const struct tn_sip_key *hash_key; /* the node's */
     struct child *children;
     uint32_t max_children;
     struct tn_restarts restarts; /* lie in `times` */
@@ -53,7 +54,8 @@ static struct child *find_child(struct supervisor *supervisor, tenon_term term)
     struct child *child = NULL;
     if (tenon_term_pid(term, &pid) == TENON_OK) {
         struct child_key key = key_of(&pid);
-        HASH_FIND(hh, supervisor->children, &key, sizeof key, child);
+        TN_HASH_FIND(hh, supervisor->children, supervisor->hash_key, &key,
+                     sizeof key, child);
     }
     return child != NULL &&
                    tenon_term_equal(tn_process_pid(child->process), term)
@@ -104,7 +106,8 @@ static enum tenon_err enter_child(tenon_process *self,
     child->key = key_of(&pid);
     rc = tenon_link(self, &pid);
     if (rc == TENON_OK) {
-        HASH_ADD(hh, supervisor->children, key, sizeof child->key, child);
+        TN_HASH_ADD(hh, supervisor->children, supervisor->hash_key, &child->key,
+                    sizeof child->key, child);
         rc = TN_HASH_HAS(hh, child) ? TENON_OK : TENON_E_NOMEM;
     }
     if (rc < 0) {
@@ -362,6 +365,7 @@ static tenon_process *start(tenon_node *node,
         tn_error(config->err, TENON_E_NOMEM, "start of a task supervisor");
         return NULL;
     }
+    supervisor->hash_key = &node->hash_key;
     supervisor->restarts = (struct tn_restarts){
         .max = TENON_TASK_RESTARTS_MAX,
         .span_ms = TENON_TASK_RESTART_PERIOD_MS,

@@ -14,7 +14,8 @@ tn_alarm_find(tenon_scheduler *scheduler, const void *id, size_t id_len)
 {
     struct tn_alarm *alarm = NULL;
 
-    HASH_FIND(hh, scheduler->alarms, id, id_len, alarm);
+    TN_HASH_FIND(hh, scheduler->alarms, &scheduler->node->hash_key, id, id_len,
+                 alarm);
     return alarm;
 }
 
@@ -182,7 +183,8 @@ new_alarm(tenon_scheduler *scheduler, const void *id, size_t id_len)
     alarm->state = TN_ALARM_HELD;
     alarm->id_len = id_len;
     memcpy(alarm->id, id, id_len);
-    HASH_ADD(hh, scheduler->alarms, id, id_len, alarm);
+    TN_HASH_ADD(hh, scheduler->alarms, &scheduler->node->hash_key, alarm->id,
+                id_len, alarm);
     if (!TN_HASH_HAS(hh, alarm)) {
         free(alarm);
         return NULL;

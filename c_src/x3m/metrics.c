@@ -26,7 +26,8 @@ static struct tn_dispatch_metrics *add_locked(struct tn_x3m *x3m,
         return NULL;
     }
     memcpy(metrics->name, service, bytes);
-    HASH_ADD_KEYPTR(hh, x3m->dispatched, metrics->name, bytes - 1, metrics);
+    TN_HASH_ADD(hh, x3m->dispatched, x3m->hash_key, metrics->name, bytes - 1,
+                metrics);
     if (!TN_HASH_HAS(hh, metrics)) {
         free(metrics);
         return NULL;
@@ -44,7 +45,8 @@ struct tn_dispatch_metrics *tn_dispatch_metrics_of(struct tn_x3m *x3m,
         return NULL;
     }
     tn_x3m_lock(x3m);
-    HASH_FIND(hh, x3m->dispatched, name.text, strlen(name.text), metrics);
+    TN_HASH_FIND(hh, x3m->dispatched, x3m->hash_key, name.text,
+                 strlen(name.text), metrics);
     if (metrics == NULL) {
         metrics = add_locked(x3m, name.text);
     }

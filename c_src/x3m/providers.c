@@ -56,8 +56,8 @@ enum tenon_err tn_providers_find(struct tn_x3m *x3m,
         return TENON_OK; /* nobody offers a name that C cannot hold */
     }
     tn_x3m_lock(x3m);
-    HASH_FIND(of_node, x3m->local, name.text, strlen(name.text),
-              providers->local);
+    TN_HASH_FIND(of_node, x3m->local, x3m->hash_key, name.text,
+                 strlen(name.text), providers->local);
     if (providers->local == NULL) {
         const struct tn_remote *remote =
             tn_remotes_find(&x3m->remotes, name.text);

@@ -31,7 +31,8 @@ static struct tn_service *find_service(const tenon_router *router,
 {
     struct tn_service *service;
 
-    HASH_FIND(of_router, router->services, name, strlen(name), service);
+    TN_HASH_FIND(of_router, router->services, router->x3m->hash_key, name,
+                 strlen(name), service);
     return service;
 }
 
@@ -40,8 +41,8 @@ static struct tn_service *find_by_function(const tenon_router *router,
 {
     struct tn_service *service;
 
-    HASH_FIND(of_function, router->functions, function, strlen(function),
-              service);
+    TN_HASH_FIND(of_function, router->functions, router->x3m->hash_key,
+                 function, strlen(function), service);
     return service;
 }
 
@@ -193,16 +194,16 @@ static bool is_reserved(const char *service)
 static enum tenon_err add_locked(tenon_router *router,
                                  struct tn_service *service)
 {
-    HASH_ADD_KEYPTR(of_router, router->services, service->name,
-                    strlen(service->name), service);
+    TN_HASH_ADD(of_router, router->services, router->x3m->hash_key,
+                service->name, strlen(service->name), service);
     if (!TN_HASH_HAS(of_router, service)) {
         return TENON_E_NOMEM;
     }
     if (find_by_function(router, service->function) != NULL) {
         return TENON_OK;
     }
-    HASH_ADD_KEYPTR(of_function, router->functions, service->function,
-                    strlen(service->function), service);
+    TN_HASH_ADD(of_function, router->functions, router->x3m->hash_key,
+                service->function, strlen(service->function), service);
     if (!TN_HASH_HAS(of_function, service)) {
         HASH_DELETE(of_router, router->services, service);
         return TENON_E_NOMEM;
@@ -362,8 +363,8 @@ static enum tenon_err may_register(const tenon_router *router)
 
     HASH_ITER(of_router, router->services, service, following)
     {
-        HASH_FIND(of_node, x3m->local, service->name, strlen(service->name),
-                  other);
+        TN_HASH_FIND(of_node, x3m->local, x3m->hash_key, service->name,
+                     strlen(service->name), other);
         if (other != NULL && other != service) {
             return TENON_E_EXISTS;
         }
@@ -381,8 +382,8 @@ static enum tenon_err register_all(tenon_router *router)
     HASH_ITER(of_router, router->services, service, following)
     {
         if (!service->registered) {
-            HASH_ADD_KEYPTR(of_node, router->x3m->local, service->name,
-                            strlen(service->name), service);
+            TN_HASH_ADD(of_node, router->x3m->local, router->x3m->hash_key,
+                        service->name, strlen(service->name), service);
             if (!TN_HASH_HAS(of_node, service)) {
                 return TENON_E_NOMEM;
             }
@@ -516,7 +517,8 @@ static const struct tn_service *own_service(const struct tn_x3m *x3m,
 {
     struct tn_service *service;
 
-    HASH_FIND(of_node, x3m->local, name, strlen(name), service);
+    TN_HASH_FIND(of_node, x3m->local, x3m->hash_key, name, strlen(name),
+                 service);
     return service;
 }
 

@@ -14,7 +14,8 @@ static struct tn_remote *add_remote(struct tn_remotes *remotes,
     if (remote != NULL) {
         memcpy(remote->name, service, len + 1);
         SLIST_INIT(&remote->offers);
-        HASH_ADD_KEYPTR(hh, remotes->table, remote->name, len, remote);
+        TN_HASH_ADD(hh, remotes->table, remotes->hash_key, remote->name, len,
+                    remote);
         if (!TN_HASH_HAS(hh, remote)) {
             free(remote);
             return NULL;
@@ -34,7 +35,8 @@ static struct tn_remote *find_remote(const struct tn_remotes *remotes,
 {
     struct tn_remote *remote;
 
-    HASH_FIND_STR(remotes->table, service, remote);
+    TN_HASH_FIND(hh, remotes->table, remotes->hash_key, service,
+                 strlen(service), remote);
     return remote;
 }
 

@@ -52,6 +52,7 @@ struct tn_remote {
 };
 
 struct tn_remotes {
+    const struct tn_sip_key *hash_key; /* the node's */
     struct tn_remote *table;
     size_t offers; /* of all services */
 };

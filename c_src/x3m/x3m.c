@@ -44,6 +44,8 @@ static struct tn_x3m *new_x3m(tenon_node *node)
 
     if (x3m != NULL) {
         x3m->node = node;
+        x3m->hash_key = &node->hash_key;
+        x3m->remotes.hash_key = x3m->hash_key;
         pthread_mutex_init(&x3m->start_lock, NULL);
         pthread_mutex_init(&x3m->lock, NULL);
         SLIST_INIT(&x3m->routers);

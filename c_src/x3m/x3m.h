@@ -22,8 +22,9 @@ SLIST_HEAD(tn_router_list, tenon_router);
 /* Attached to the node; lives as long as it. */
 struct tn_x3m {
     tenon_node *node;
-    atomic_uint last_message;      /* counter in message ids */
-    struct tn_telemetry telemetry; /* has a lock of its own */
+    const struct tn_sip_key *hash_key; /* the node's */
+    atomic_uint last_message;          /* counter in message ids */
+    struct tn_telemetry telemetry;     /* has a lock of its own */
 
     pthread_mutex_t start_lock; /* guards the start; taken before lock */
     bool started;

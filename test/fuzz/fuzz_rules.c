@@ -11,6 +11,8 @@
 #include "base/glob.h"
 #include "node/rules.h"
 
+static const struct tn_sip_key hash_key = { 1, 2 };
+
 #define MUST(condition)                                                        \
     do {                                                                       \
         if (!(condition)) {                                                    \
@@ -77,7 +79,8 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t len)
     tenon_error err = { .code = TENON_OK };
     tn_rules *rules = NULL;
 
-    if (tn_rules_read((const char *)data, len, &rules, &err) == TENON_OK) {
+    if (tn_rules_read((const char *)data, len, &hash_key, &rules, &err) ==
+        TENON_OK) {
         ask(rules, data, len);
         tn_rules_unref(rules);
     } else {

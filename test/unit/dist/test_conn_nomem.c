@@ -14,6 +14,7 @@
 #include "dist/conn.h"
 #include "dist/flags.h"
 #include "unit/support/ends.h"
+#include "unit/support/hash_key.h"
 #include "unit/support/nomem.h"
 
 #define MESSAGES 40
@@ -101,6 +102,7 @@ static bool open_half(struct half *half, const char *name)
                                      .name = name,
                                      .cookie = "c",
                                      .creation = 9,
+                                     .hash_key = &test_hash_key,
                                      .flags = TN_FLAGS_OURS,
                                      .events = &events,
                                      .user = half };

@@ -12,6 +12,7 @@
 
 #include "base/glob.h"
 #include "node/rules.h"
+#include "unit/support/hash_key.h"
 
 /* ---- reading and asking --------------------------------------------------- */
 
@@ -20,7 +21,8 @@ static tn_rules *rules_of(const char *text)
     tenon_error err = { 0 };
     tn_rules *rules = NULL;
 
-    if (tn_rules_read(text, strlen(text), &rules, &err) != TENON_OK) {
+    if (tn_rules_read(text, strlen(text), &test_hash_key, &rules, &err) !=
+        TENON_OK) {
         fail_msg("\"%s\": %s", text, err.text);
     }
     return rules;
@@ -265,7 +267,8 @@ static void refused(const char *text, const char *expected)
     tenon_error err = { 0 };
     tn_rules *rules = NULL;
 
-    assert_true(tn_rules_read(text, strlen(text), &rules, &err) < 0);
+    assert_true(
+        tn_rules_read(text, strlen(text), &test_hash_key, &rules, &err) < 0);
     if (strstr(err.text, expected) == NULL) {
         fail_msg("\"%s\": expected \"%s\" in \"%s\"", text, expected, err.text);
     }

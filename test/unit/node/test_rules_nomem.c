@@ -11,6 +11,7 @@
 
 #include "dist/cookies.h"
 #include "node/rules.h"
+#include "unit/support/hash_key.h"
 #include "unit/support/nomem.h"
 
 static const char text[] =
@@ -23,7 +24,8 @@ static void read_rules(void *user)
 {
     tn_rules *rules = NULL;
     tenon_error err = { 0 };
-    enum tenon_err rc = tn_rules_read(text, sizeof text - 1, &rules, &err);
+    enum tenon_err rc =
+        tn_rules_read(text, sizeof text - 1, &test_hash_key, &rules, &err);
 
     (void)user;
     if (rc != TENON_OK) {
@@ -38,7 +40,7 @@ static void read_rules(void *user)
 
 static void set_cookies(void *user)
 {
-    struct tn_cookies cookies = { 0 };
+    struct tn_cookies cookies = { .hash_key = &test_hash_key };
 
     (void)user;
     for (int i = 0; i < 2; i++) {

@@ -14,6 +14,7 @@
 
 #include "otp/gen.h"
 #include "otp/global_core.h"
+#include "unit/support/hash_key.h"
 
 #define SIM_NODES 6
 #define SIM_EVENTS 8192
@@ -539,8 +540,8 @@ static inline bool sim_init(struct sim *sim, int count)
         *node = (struct sim_node){ .sim = sim, .index = i };
         snprintf(node->name, sizeof node->name, "%c@sim", 'a' + i);
         tenon_pid locker = sim_pid(sim, i, 1), holder = sim_pid(sim, i, 2);
-        node->global =
-            tn_global_new(&sim_io, node, node->name, &locker, &holder);
+        node->global = tn_global_new(&sim_io, node, node->name, &test_hash_key,
+                                     &locker, &holder);
         sim->count = i + 1;
         if (node->global == NULL) {
             while (i-- > 0) {

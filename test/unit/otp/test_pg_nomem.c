@@ -11,6 +11,7 @@
 #include "otp/pg.h"
 #include "otp/pg_scope.h"
 #include "own_node.h"
+#include "unit/support/hash_key.h"
 #include "unit/support/nomem.h"
 
 /* ---- the protocol ------------------------------------------------------ */
@@ -74,7 +75,8 @@ static void speak(void *user)
     struct tn_pg_scope scope;
 
     (void)user;
-    tn_pg_scope_init(&scope, &ops, NULL, tenon_value_term(terms[0]));
+    tn_pg_scope_init(&scope, &ops, NULL, &test_hash_key,
+                     tenon_value_term(terms[0]));
     scope.watched = true;
     for (size_t i = 1; i < 5; i++) {
         is_accounted_for(tn_pg_scope_feed(&scope, tenon_value_term(terms[i])));

@@ -11,6 +11,7 @@
 #include <cmocka.h>
 
 #include "otp/pg_scope.h"
+#include "unit/support/hash_key.h"
 #include "unit/support/terms.h"
 
 #define SELF "#PID<c@h.1.0>"
@@ -83,7 +84,7 @@ static int start(void **state)
     static struct asked asked;
 
     asked = (struct asked){ 0 };
-    tn_pg_scope_init(&asked.scope, &ops, &asked, term_of(SELF));
+    tn_pg_scope_init(&asked.scope, &ops, &asked, &test_hash_key, term_of(SELF));
     *state = &asked;
     return 0;
 }

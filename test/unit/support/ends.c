@@ -18,6 +18,7 @@
 #include "dist/flags.h"
 #include "dist/sock.h"
 #include "unit/support/deadline.h"
+#include "unit/support/hash_key.h"
 
 /* ---- the owner ----------------------------------------------------------- */
 
@@ -194,6 +195,7 @@ void end_open(struct end *end,
     filled.setup_timeout_ms =
         filled.setup_timeout_ms != 0 ? filled.setup_timeout_ms : DEADLINE_MS;
     filled.creation = filled.creation != 0 ? filled.creation : 1000;
+    filled.hash_key = &test_hash_key;
     filled.log = &end->log_to;
     filled.events = &events;
     filled.user = end;

@@ -10,6 +10,7 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "unit/support/hash_key.h"
 #include "unit/support/wire.h"
 #include "x3m/registry_message.h"
 #include "x3m/services.h"
@@ -175,7 +176,7 @@ static void what_is_built_always_has_one_of_the_three_shapes(void **state)
 
         if (rc == TENON_OK) {
             size_t left_out;
-            struct tn_remotes remotes = { 0 };
+            struct tn_remotes remotes = { .hash_key = &test_hash_key };
 
             assert_int_equal(tenon_builder_term(out, &term), TENON_OK);
             assert_int_equal(tenon_term_scan(term.bytes, term.len, &term, NULL),
@@ -322,7 +323,7 @@ fold(struct tn_remotes *remotes, const char *node, const char *text)
 
 static void an_announcement_adds_and_never_takes_away(void **state)
 {
-    struct tn_remotes remotes = { 0 };
+    struct tn_remotes remotes = { .hash_key = &test_hash_key };
 
     (void)state;
     assert_int_equal(fold(&remotes, "a@h", "%{one: A.Router, two: A.Router}"),
@@ -338,7 +339,7 @@ static void an_announcement_adds_and_never_takes_away(void **state)
 
 static void the_later_module_of_a_service_counts(void **state)
 {
-    struct tn_remotes remotes = { 0 };
+    struct tn_remotes remotes = { .hash_key = &test_hash_key };
 
     (void)state;
     fold(&remotes, "a@h", "%{one: A}");
@@ -350,7 +351,7 @@ static void the_later_module_of_a_service_counts(void **state)
 
 static void a_list_of_pairs_is_folded_as_a_map_is(void **state)
 {
-    struct tn_remotes remotes = { 0 };
+    struct tn_remotes remotes = { .hash_key = &test_hash_key };
     struct tn_registry_message message =
         read_vector(ROOT "/otp25/reg_register_list.etf");
     size_t left_out;
@@ -367,7 +368,7 @@ static void a_list_of_pairs_is_folded_as_a_map_is(void **state)
 
 static void pairs_that_are_not_two_atoms_are_left_out(void **state)
 {
-    struct tn_remotes remotes = { 0 };
+    struct tn_remotes remotes = { .hash_key = &test_hash_key };
 
     (void)state;
     assert_int_equal(
@@ -382,7 +383,7 @@ static void pairs_that_are_not_two_atoms_are_left_out(void **state)
 
 static void a_lost_node_is_forgotten_and_its_lone_services_with_it(void **state)
 {
-    struct tn_remotes remotes = { 0 };
+    struct tn_remotes remotes = { .hash_key = &test_hash_key };
 
     (void)state;
     fold(&remotes, "a@h", "%{one: A, two: A}");
@@ -399,7 +400,7 @@ static void a_lost_node_is_forgotten_and_its_lone_services_with_it(void **state)
 
 static void offers_have_a_limit(void **state)
 {
-    struct tn_remotes remotes = { 0 };
+    struct tn_remotes remotes = { .hash_key = &test_hash_key };
     char service[32];
 
     (void)state;

@@ -10,6 +10,7 @@
 
 #include "otp/metrics.h"
 #include "unit/otp/own_node.h"
+#include "unit/support/hash_key.h"
 #include "unit/support/nomem.h"
 #include "x3m/message.h"
 #include "x3m/services.h"
@@ -114,7 +115,7 @@ static void an_aggregates_id_is_generated_or_not(void **state)
 
 static void fold_announcements(void *user)
 {
-    struct tn_remotes remotes = { 0 };
+    struct tn_remotes remotes = { .hash_key = &test_hash_key };
 
     (void)user;
     is_expected(tn_remotes_put(&remotes, "one", "a@h", "M"));
