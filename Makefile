@@ -147,6 +147,8 @@ $(call need,$(SQLITE_LIBS),SQLite 3.24 or newer not found: install \
 libsqlite3-dev (Debian/Ubuntu) or sqlite (brew))
 endif
 ifneq ($(call has,$(CC)),)
+LONG_BYTES := $(shell $(CC) $(CPPFLAGS) $(CFLAGS) -dM -E -x c /dev/null \
+    2>/dev/null | sed -n 's/^.define __SIZEOF_LONG__ //p')
 $(call need,$(call has_header,uthash.h),uthash.h not found: install \
 uthash-dev (Debian/Ubuntu) or uthash (brew))
 ifneq ($(NEEDS_CMOCKA),)
@@ -164,6 +166,8 @@ endif # NEEDS_PROBE
 # --- flags -----------------------------------------------------------------
 
 TN_CPPFLAGS := -D_GNU_SOURCE -Iinclude
+# Times beyond 2038 and large files, where glibc has both only on request.
+TN_CPPFLAGS += $(if $(filter 4,$(LONG_BYTES)),-D_FILE_OFFSET_BITS=64 -D_TIME_BITS=64)
 LIB_CPPFLAGS := -Ic_src -isystem $(EI_INCLUDE) $(DEP_CFLAGS) $(TN_BREW)
 TN_CFLAGS := -std=c11 -fPIC -fvisibility=hidden -pthread -Wall -Wextra \
     -Wpedantic -Wshadow -Wconversion -Wundef -Wvla -Wformat=2 \

@@ -4,6 +4,12 @@
 #define TN_BASE_CLOCK_H
 
 #include <stdint.h>
+#include <time.h>
+
+/* Messages and alarms have times up to the year 2262. */
+_Static_assert(sizeof(time_t) >= sizeof(int64_t),
+               "time_t needs 64 bits: with glibc, -D_TIME_BITS=64 and "
+               "-D_FILE_OFFSET_BITS=64");
 
 /* Time since an unstated moment; never goes back. For deadlines.
  * Threads: any. Blocks: no. */

@@ -350,7 +350,7 @@ struct caller {
     struct repeat *repeat;
     pthread_t thread; /* unless it is called back */
     uint64_t made;
-    uint64_t answered;
+    size_t answered;
     uint64_t started_ns; /* the latest call */
     uint64_t *took_ns;   /* of each call that was answered */
 };
@@ -451,10 +451,10 @@ static int compare_ns(const void *a, const void *b)
 }
 
 /* The times of all callers, one after the other; how many there are. */
-static uint64_t
+static size_t
 gather(const struct caller *callers, uint64_t wanted, uint64_t *took_ns)
 {
-    uint64_t answered = 0;
+    size_t answered = 0;
 
     for (uint64_t i = 0; i < wanted; i++) {
         memmove(took_ns + answered, callers[i].took_ns,
@@ -471,7 +471,9 @@ static void repeat_and_answer(tenon_call *call,
                                           uint64_t wanted))
 {
     struct caller callers[CALLERS_MAX];
-    uint64_t *took_ns = calloc(wanted * repeat->count + 1, sizeof *took_ns);
+    uint64_t most = wanted * repeat->count;
+    uint64_t *took_ns =
+        most >= SIZE_MAX ? NULL : calloc((size_t)most + 1, sizeof *took_ns);
 
     if (took_ns == NULL) {
         tenon_raise(call, ":system_limit");
@@ -485,10 +487,10 @@ static void repeat_and_answer(tenon_call *call,
 
     run(callers, wanted);
     uint64_t all_ns = now_ns() - started_ns;
-    uint64_t answered = gather(callers, wanted, took_ns);
+    size_t answered = gather(callers, wanted, took_ns);
 
     qsort(took_ns, answered, sizeof *took_ns, compare_ns);
-    tenon_reply(call, "{~u, ~u, ~u, ~u}", answered, all_ns,
+    tenon_reply(call, "{~u, ~u, ~u, ~u}", (uint64_t)answered, all_ns,
                 took_ns[answered / 2], took_ns[answered * 99 / 100]);
     free(took_ns);
 }

@@ -57,7 +57,10 @@ static void add(struct wire_files *files, const char *path)
     if (files->files == NULL) {
         die("out of memory", path);
     }
-    snprintf(file.path, sizeof file.path, "%s", path);
+    if (strlen(path) >= sizeof file.path) {
+        die("a shorter path is expected", path);
+    }
+    strcpy(file.path, path);
     file.bytes = read_whole(path, &file.len);
     files->files[files->count++] = file;
 }

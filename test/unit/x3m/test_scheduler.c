@@ -519,7 +519,7 @@ static void expect_eight(bool by_bytes)
     }
     if (by_bytes) {
         small.in_memory_max_bytes =
-            stats_of(test.scheduler).in_memory_bytes / 2;
+            (size_t)(stats_of(test.scheduler).in_memory_bytes / 2);
     } else {
         small.in_memory_max = 3;
     }

@@ -15,11 +15,18 @@
 
 #define DAY_S 86400
 
+/* The call whose times have 64 bits, where long has 32. */
+#ifdef SYS_clock_gettime64
+#define CLOCK_CALL SYS_clock_gettime64
+#else
+#define CLOCK_CALL SYS_clock_gettime
+#endif
+
 static atomic_long set_by_s;
 
 int clock_gettime(clockid_t clock, struct timespec *now)
 {
-    long rc = syscall(SYS_clock_gettime, clock, now);
+    long rc = syscall(CLOCK_CALL, clock, now);
 
     if (clock == CLOCK_REALTIME) {
         now->tv_sec += atomic_load(&set_by_s);
