@@ -6,10 +6,9 @@
 #include <tenon/term.h>
 
 /* Appends a term in the form in which this library writes it: what is equal
- * (=:=) then has the same bytes, whichever release encoded it. Exceptions, each
- * only ever taking equal terms for different ones: maps that are not put in
- * order (see tn_map_is_tangled), and funs, ports and bitstrings, which are
- * copied as they stand.
+ * (=:=) then has the same bytes, whichever release encoded it. Except for funs,
+ * ports and bitstrings, which are copied as they stand, so that equal ones may
+ * be taken for different ones. Takes n log n in the term's bytes.
  *
  * out   borrowed.
  * term  borrowed; not in the builder's own memory. The null view is INVAL.

@@ -1,15 +1,13 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* Erlang's term order on validated bytes. Recursion is bounded by the nesting
- * that the scan allows. */
+/* Erlang's term order on validated bytes. Walks two terms side by side with a
+ * stack of its own, since a peer chooses how deep they are. */
 #include "term/compare.h"
 
-#include <math.h>
-#include <stdlib.h>
 #include <string.h>
 
-#include <tenon/term.h>
-
 #include "term/bytes.h"
+#include "term/index.h"
+#include "term/scalar.h"
 #include "term/tags.h"
 #include "term/view.h"
 
@@ -19,216 +17,56 @@ enum mode {
     SAME,     /* as EXACT, but only zero or not zero matters */
 };
 
-/* Both advance past their terms when these are equal; otherwise where they
- * stand afterwards means nothing. */
-static int compare(const uint8_t **a, const uint8_t **b, enum mode mode);
+enum kind {
+    SEQUENCE, /* elements of tuples and closures */
+    PAIRS,    /* keys and values as they stand */
+    LIST,
+    KEYS, /* of two maps, in order */
+    VALUES,
+};
 
-#define ORDER(x, y) (((x) > (y)) - ((x) < (y)))
+struct level {
+    uint8_t kind;
+    uint8_t mode;
+    bool is_string[2]; /* LIST: what of it is being walked */
+    uint32_t left;     /* terms that are to come; LIST: in `a` */
+    union {
+        uint32_t left_b;   /* LIST */
+        uint32_t entry[2]; /* KEYS, VALUES: of both maps in their index */
+    };
+};
 
-/* ---- numbers ---------------------------------------------------------- */
+/* Without memory for an index, maps that deep in maps are compared by
+ * searching for each key; those inside as they stand. */
+#define SEARCH_NESTING 2u
 
-static int compare_magnitudes(const struct tn_int_view *a,
-                              const struct tn_int_view *b)
+struct walk {
+    const uint8_t *at[2];
+    /* Of the outermost maps, or given from outside. */
+    struct tn_index *index[2];
+    uint32_t indexed_at; /* how deep the outermost maps are */
+    bool owns_index;
+    bool has_index;
+    uint32_t nesting; /* of searches without memory */
+    uint32_t depth;
+    struct level levels[TENON_TERM_MAX_DEPTH + 1];
+};
+
+static int
+compare(const uint8_t *a, const uint8_t *b, enum mode mode, uint32_t nesting);
+
+/* ---- levels ----------------------------------------------------------- */
+
+static struct level *
+push(struct walk *w, enum kind kind, enum mode mode, uint32_t left)
 {
-    if (a->len != b->len) {
-        return a->len < b->len ? -1 : 1;
-    }
-    for (size_t i = a->len; i > 0; i--) {
-        if (a->bytes[i - 1] != b->bytes[i - 1]) {
-            return a->bytes[i - 1] < b->bytes[i - 1] ? -1 : 1;
-        }
-    }
-    return 0;
+    struct level *level = &w->levels[w->depth++];
+
+    level->kind = (uint8_t)kind;
+    level->mode = (uint8_t)mode;
+    level->left = left;
+    return level;
 }
-
-static int compare_ints(const struct tn_int_view *a,
-                        const struct tn_int_view *b)
-{
-    if (a->negative != b->negative) {
-        return a->negative ? -1 : 1;
-    }
-    int order = compare_magnitudes(a, b);
-
-    return a->negative ? -order : order;
-}
-
-/* The largest double has 1024 bits before the point. */
-#define MAX_DOUBLE_BYTES 128
-
-/* Compares without rounding: the whole part of the double as an integer, then
- * what lies behind the point. */
-static int compare_int_double(const struct tn_int_view *a, double b)
-{
-    uint8_t bytes[MAX_DOUBLE_BYTES + 9];
-    double whole = trunc(b);
-    int exponent;
-    double fraction = frexp(fabs(whole), &exponent);
-    struct tn_int_view whole_int = { .negative = whole < 0, .bytes = bytes };
-
-    memset(bytes, 0, sizeof bytes);
-    if (exponent > 0) {
-        /* 53 bits of the double, then zeroes. */
-        uint64_t bits = (uint64_t)ldexp(fraction, 53);
-        int shift = exponent - 53;
-
-        if (shift < 0) {
-            bits >>= -shift;
-            shift = 0;
-        }
-        for (int i = 0; i < 8; i++) {
-            unsigned part = (unsigned)(bits >> (8 * i) & 0xFF) << shift % 8;
-
-            bytes[shift / 8 + i] |= (uint8_t)part;
-            bytes[shift / 8 + i + 1] |= (uint8_t)(part >> 8);
-        }
-        whole_int.len = ((size_t)exponent + 7) / 8;
-    }
-    int order = compare_ints(a, &whole_int);
-
-    return order != 0 ? order : ORDER(whole, b);
-}
-
-static int compare_doubles(double a, double b, enum mode mode)
-{
-    if (mode != BY_VALUE && a == b) {
-        return ORDER(signbit(b) != 0, signbit(a) != 0);
-    }
-    return ORDER(a, b);
-}
-
-static int compare_numbers(const uint8_t *a, const uint8_t *b, enum mode mode)
-{
-    struct tn_int_view int_a;
-    struct tn_int_view int_b;
-    double double_a = 0;
-    double double_b = 0;
-    bool is_int_a = tn_int_view(a, &int_a);
-    bool is_int_b = tn_int_view(b, &int_b);
-
-    if (is_int_a && is_int_b) {
-        return compare_ints(&int_a, &int_b);
-    }
-    if (mode != BY_VALUE && is_int_a != is_int_b) {
-        return is_int_a ? -1 : 1;
-    }
-    if (!is_int_a) {
-        tn_double_at(a, &double_a);
-    }
-    if (!is_int_b) {
-        tn_double_at(b, &double_b);
-    }
-    if (is_int_a) {
-        return compare_int_double(&int_a, double_b);
-    }
-    if (is_int_b) {
-        return -compare_int_double(&int_b, double_a);
-    }
-    return compare_doubles(double_a, double_b, mode);
-}
-
-/* ---- identifiers ------------------------------------------------------ */
-
-static int compare_nodes(const struct tn_id_view *a, const struct tn_id_view *b)
-{
-    int order = tn_atom_view_compare(&a->node, &b->node);
-
-    return order != 0 ? order : ORDER(a->creation, b->creation);
-}
-
-/* The last word counts most, and missing words count as zeroes. */
-static int compare_words(const struct tn_id_view *a, const struct tn_id_view *b)
-{
-    for (uint32_t i = TN_REF_MAX_WORDS; i > 0; i--) {
-        uint32_t x = i <= a->word_count ? a->words[i - 1] : 0;
-        uint32_t y = i <= b->word_count ? b->words[i - 1] : 0;
-
-        if (x != y) {
-            return x < y ? -1 : 1;
-        }
-    }
-    return 0;
-}
-
-static int compare_pids(const uint8_t *a, const uint8_t *b)
-{
-    struct tn_id_view x;
-    struct tn_id_view y;
-
-    tn_pid_view((tenon_term){ a, 1 }, &x);
-    tn_pid_view((tenon_term){ b, 1 }, &y);
-    /* Words before nodes: pids are ordered so, ports and references not. */
-    int order = compare_words(&x, &y);
-
-    return order != 0 ? order : compare_nodes(&x, &y);
-}
-
-static int compare_ports(const uint8_t *a, const uint8_t *b)
-{
-    struct tn_id_view x;
-    struct tn_id_view y;
-
-    tn_port_view((tenon_term){ a, 1 }, &x);
-    tn_port_view((tenon_term){ b, 1 }, &y);
-    int order = compare_nodes(&x, &y);
-
-    if (order != 0 || (order = ORDER(x.words[0], y.words[0])) != 0) {
-        return order;
-    }
-    return ORDER(x.words[1], y.words[1]);
-}
-
-static int compare_refs(const uint8_t *a, const uint8_t *b, enum mode mode)
-{
-    struct tn_id_view x;
-    struct tn_id_view y;
-
-    tn_ref_view((tenon_term){ a, 1 }, &x);
-    tn_ref_view((tenon_term){ b, 1 }, &y);
-    int order = compare_nodes(&x, &y);
-
-    if (order != 0 || (order = compare_words(&x, &y)) != 0) {
-        return order;
-    }
-    return mode == BY_VALUE ? 0 : ORDER(x.word_count, y.word_count);
-}
-
-static int compare_atoms(const uint8_t *a, const uint8_t *b)
-{
-    struct tn_atom_view x;
-    struct tn_atom_view y;
-
-    tn_atom_view(a, &x);
-    tn_atom_view(b, &y);
-    return tn_atom_view_compare(&x, &y);
-}
-
-/* ---- binaries --------------------------------------------------------- */
-
-/* Bit by bit; a bitstring comes before one that it is the beginning of. */
-static int compare_bits(const uint8_t *a, const uint8_t *b)
-{
-    struct tn_bits_view x;
-    struct tn_bits_view y;
-
-    tn_bits_view(a, &x);
-    tn_bits_view(b, &y);
-    uint64_t bits_x = (uint64_t)8 * x.len + x.last_bits - 8;
-    uint64_t bits_y = (uint64_t)8 * y.len + y.last_bits - 8;
-    uint64_t common = x.len == 0 || y.len == 0 ? 0
-                      : bits_x < bits_y        ? bits_x
-                                               : bits_y;
-    size_t whole = (size_t)(common / 8);
-    int order = whole == 0 ? 0 : memcmp(x.bytes, y.bytes, whole);
-
-    if (order == 0 && common % 8 != 0) {
-        unsigned shift = 8 - (unsigned)(common % 8);
-
-        order = ORDER(x.bytes[whole] >> shift, y.bytes[whole] >> shift);
-    }
-    return order != 0 ? order : ORDER(bits_x, bits_y);
-}
-
-/* ---- containers ------------------------------------------------------- */
 
 static const uint8_t *tuple_head(const uint8_t *p, uint32_t *arity)
 {
@@ -240,454 +78,495 @@ static const uint8_t *tuple_head(const uint8_t *p, uint32_t *arity)
     return p + 5;
 }
 
-static int compare_tuples(const uint8_t **a, const uint8_t **b, enum mode mode)
+static int begin_tuples(struct walk *w, enum mode mode)
 {
-    uint32_t arity_a;
-    uint32_t arity_b;
-    int order = 0;
+    uint32_t arity[2];
 
-    *a = tuple_head(*a, &arity_a);
-    *b = tuple_head(*b, &arity_b);
-    if (arity_a != arity_b) {
-        return arity_a < arity_b ? -1 : 1;
+    w->at[0] = tuple_head(w->at[0], &arity[0]);
+    w->at[1] = tuple_head(w->at[1], &arity[1]);
+    if (arity[0] != arity[1]) {
+        return arity[0] < arity[1] ? -1 : 1;
     }
-    for (uint32_t i = 0; i < arity_a && order == 0; i++) {
-        order = compare(a, b, mode);
-    }
-    return order;
+    push(w, SEQUENCE, mode, arity[0]);
+    return 0;
 }
 
-/* The module, then what tells functions of one module apart, then what the
- * closure holds. */
-static int compare_closures(const uint8_t *a, const uint8_t *b, enum mode mode)
+/* What both closures hold, when all else of them is the same. */
+static int begin_closures(struct walk *w, enum mode mode)
 {
-    struct tn_fun_view x;
-    struct tn_fun_view y;
+    struct tn_fun_view fun[2];
+    int order = tn_scalar_compare(w->at[0], w->at[1], TN_RANK_CLOSURE, true);
 
-    tn_fun_view(a, &x);
-    tn_fun_view(b, &y);
-    int order = tn_atom_view_compare(&x.module, &y.module);
-
-    if (order != 0 || (order = ORDER(x.old_index, y.old_index)) != 0 ||
-        (order = ORDER(x.old_uniq, y.old_uniq)) != 0 ||
-        (order = ORDER(x.index, y.index)) != 0 ||
-        (order = memcmp(x.uniq, y.uniq, 16)) != 0 ||
-        (order = ORDER(x.arity, y.arity)) != 0 ||
-        (order = ORDER(x.free_count, y.free_count)) != 0) {
-        return order;
-    }
-    for (uint32_t i = 0; i < x.free_count && order == 0; i++) {
-        order = compare(&x.free_terms, &y.free_terms, mode);
+    if (order == 0) {
+        tn_fun_view(w->at[0], &fun[0]);
+        tn_fun_view(w->at[1], &fun[1]);
+        w->at[0] = fun[0].free_terms;
+        w->at[1] = fun[1].free_terms;
+        push(w, SEQUENCE, mode, fun[0].free_count);
     }
     return order;
-}
-
-static int compare_exports(const uint8_t *a, const uint8_t *b)
-{
-    struct tn_fun_view x;
-    struct tn_fun_view y;
-
-    tn_fun_view(a, &x);
-    tn_fun_view(b, &y);
-    int order = tn_atom_view_compare(&x.module, &y.module);
-
-    if (order != 0 ||
-        (order = tn_atom_view_compare(&x.function, &y.function)) != 0) {
-        return order;
-    }
-    return ORDER(x.arity, y.arity);
 }
 
 /* ---- lists ------------------------------------------------------------ */
 
-static int rank(const uint8_t *p);
-
-/* The tail of a list that has ended against a list that goes on. */
-static int compare_tail_rank(const struct tn_list_walk *ended)
+static void enter_list(struct walk *w, int side, struct level *level)
 {
-    return ORDER(rank(tn_list_tail(ended)),
-                 rank((const uint8_t[]){ TN_STRING, 0, 1 }));
+    const uint8_t *p = w->at[side];
+    uint32_t *left = side == 0 ? &level->left : &level->left_b;
+
+    level->is_string[side] = p[0] == TN_STRING;
+    *left = p[0] == TN_STRING ? tn_get16(p + 1)
+            : p[0] == TN_LIST ? tn_get32(p + 1)
+                              : 0;
+    w->at[side] = p + (p[0] == TN_STRING ? 3 : p[0] == TN_LIST ? 5 : 0);
 }
 
-static int compare_tails(const uint8_t **a,
-                         const uint8_t **b,
-                         const struct tn_list_walk *x,
-                         const struct tn_list_walk *y,
-                         enum mode mode)
+static void begin_lists(struct walk *w, enum mode mode)
 {
-    const uint8_t *tail_a = tn_list_tail(x);
-    const uint8_t *tail_b = tn_list_tail(y);
-    int order = compare(&tail_a, &tail_b, mode);
+    struct level *level = push(w, LIST, mode, 0);
 
-    *a = tn_list_end(x, tail_a);
-    *b = tn_list_end(y, tail_b);
-    return order;
+    enter_list(w, 0, level);
+    enter_list(w, 1, level);
 }
 
-static int compare_lists(const uint8_t **a, const uint8_t **b, enum mode mode)
+/* A list that goes on in its tail is one list. False at its end. */
+static bool has_element(struct walk *w, int side, struct level *level)
 {
-    struct tn_list_walk x;
-    struct tn_list_walk y;
-    int order;
+    const uint32_t *left = side == 0 ? &level->left : &level->left_b;
 
-    tn_list_begin(&x, *a);
-    tn_list_begin(&y, *b);
-    do {
-        const uint8_t *p = tn_list_element(&x);
-        const uint8_t *q = tn_list_element(&y);
+    while (*left == 0) {
+        const uint8_t *tail = w->at[side];
 
-        if (p == NULL && q == NULL) {
-            return compare_tails(a, b, &x, &y, mode);
-        }
-        if (p == NULL) {
-            return compare_tail_rank(&x);
-        }
-        if (q == NULL) {
-            return -compare_tail_rank(&y);
-        }
-        order = compare(&p, &q, mode);
-        tn_list_passed(&x, p);
-        tn_list_passed(&y, q);
-    } while (order == 0);
-    return order;
-}
-
-/* ---- maps ------------------------------------------------------------- */
-
-static int compare_keys(const uint8_t *a, const uint8_t *b)
-{
-    const uint8_t *x = a;
-    const uint8_t *y = b;
-    int order = compare(&x, &y, EXACT);
-
-    /* A key that stands twice: by place. */
-    return order != 0 ? order : ORDER(a, b);
-}
-
-static int by_key(const void *a, const void *b)
-{
-    return compare_keys(*(const uint8_t *const *)a, *(const uint8_t *const *)b);
-}
-
-void tn_keys_init(struct tn_keys *keys, const uint8_t *map)
-{
-    const uint8_t *p = map + 5;
-
-    keys->count = tn_get32(map + 1);
-    keys->first = p;
-    keys->last = NULL;
-    keys->sorted = keys->few;
-    if (keys->count > TN_FEW_KEYS) {
-        keys->sorted = malloc(keys->count * sizeof *keys->sorted);
-        if (keys->sorted == NULL) {
-            return;
-        }
-    }
-    for (uint32_t i = 0; i < keys->count; i++) {
-        keys->sorted[i] = p;
-        p = tn_skip(tn_skip(p));
-    }
-    qsort(keys->sorted, keys->count, sizeof *keys->sorted, by_key);
-}
-
-void tn_keys_fini(struct tn_keys *keys)
-{
-    if (keys->sorted != keys->few) {
-        free(keys->sorted);
-    }
-}
-
-/* The smallest key above the last one: slow, and never out of memory. */
-static const uint8_t *search_key(struct tn_keys *keys)
-{
-    const uint8_t *p = keys->first;
-    const uint8_t *best = NULL;
-
-    for (uint32_t i = 0; i < keys->count; i++) {
-        if ((keys->last == NULL || compare_keys(p, keys->last) > 0) &&
-            (best == NULL || compare_keys(p, best) < 0)) {
-            best = p;
-        }
-        p = tn_skip(tn_skip(p));
-    }
-    keys->last = best;
-    return best;
-}
-
-const uint8_t *tn_keys_at(struct tn_keys *keys, uint32_t i)
-{
-    if (i == 0) {
-        keys->last = NULL;
-    }
-    return keys->sorted != NULL ? keys->sorted[i] : search_key(keys);
-}
-
-static int compare_all_keys(struct tn_keys *a, struct tn_keys *b)
-{
-    int order = 0;
-
-    for (uint32_t i = 0; i < a->count && order == 0; i++) {
-        const uint8_t *x = tn_keys_at(a, i);
-        const uint8_t *y = tn_keys_at(b, i);
-
-        order = compare(&x, &y, EXACT);
-    }
-    return order;
-}
-
-static int
-compare_all_values(struct tn_keys *a, struct tn_keys *b, enum mode mode)
-{
-    int order = 0;
-
-    for (uint32_t i = 0; i < a->count && order == 0; i++) {
-        const uint8_t *x = tn_skip(tn_keys_at(a, i));
-        const uint8_t *y = tn_skip(tn_keys_at(b, i));
-
-        order = compare(&x, &y, mode);
-    }
-    return order;
-}
-
-/* Its own frame, so that the arrays are on the stack only where they are
- * needed. */
-static __attribute__((noinline)) int
-compare_sorted(const uint8_t *a, const uint8_t *b, enum mode mode)
-{
-    struct tn_keys keys_a;
-    struct tn_keys keys_b;
-
-    tn_keys_init(&keys_a, a);
-    tn_keys_init(&keys_b, b);
-    int order = compare_all_keys(&keys_a, &keys_b);
-
-    if (order == 0) {
-        order = compare_all_values(&keys_a, &keys_b, mode);
-    }
-    tn_keys_fini(&keys_a);
-    tn_keys_fini(&keys_b);
-    return order;
-}
-
-/* True when the keys are the same bytes in the same order, as in maps that
- * come from one node. Bytes and not compare(): a key that is compared here and
- * once more when sorting would double the work at every level of nesting. */
-static bool same_keys(const uint8_t *a, const uint8_t *b)
-{
-    uint32_t count = tn_get32(a + 1);
-
-    a += 5;
-    b += 5;
-    for (uint32_t i = 0; i < count; i++) {
-        const uint8_t *value_a = tn_skip(a);
-        const uint8_t *value_b = tn_skip(b);
-
-        if (value_a - a != value_b - b ||
-            memcmp(a, b, (size_t)(value_a - a)) != 0) {
+        if (level->is_string[side] ||
+            (tail[0] != TN_LIST && tail[0] != TN_STRING)) {
             return false;
         }
-        a = tn_skip(value_a);
-        b = tn_skip(value_b);
+        enter_list(w, side, level);
     }
     return true;
 }
 
-/* Values one by one; their keys are the same. */
-static int compare_values(const uint8_t **a, const uint8_t **b)
+/* The tail of a list that has ended against a list that goes on. */
+static int compare_tail_rank(const struct walk *w, int side, bool is_string)
 {
-    uint32_t count = tn_get32(*a + 1);
-    int order = 0;
+    enum tn_rank tail = is_string ? TN_RANK_NIL : tn_rank(w->at[side]);
 
-    *a += 5;
-    *b += 5;
-    for (uint32_t i = 0; i < count && order == 0; i++) {
-        *a = tn_skip(*a);
-        *b = tn_skip(*b);
-        order = compare(a, b, SAME);
+    return TN_ORDER(tail, TN_RANK_LIST);
+}
+
+static int begin_term(struct walk *w, enum mode mode);
+
+static int compare_tails(struct walk *w, const struct level *level)
+{
+    bool is_string[2] = { level->is_string[0], level->is_string[1] };
+    enum mode mode = (enum mode)level->mode;
+
+    w->depth--;
+    if (!is_string[0] && !is_string[1]) {
+        return begin_term(w, mode);
+    }
+    for (int side = 0; side < 2; side++) {
+        if (!is_string[side]) {
+            int order = TN_ORDER(TN_RANK_NIL, tn_rank(w->at[side]));
+
+            w->at[side] = tn_skip(w->at[side]);
+            return side == 1 ? order : -order;
+        }
+    }
+    return 0;
+}
+
+/* A byte of a string against an element of any kind. */
+static int compare_with_byte(struct walk *w, struct level *level)
+{
+    uint8_t byte[2][2];
+    const uint8_t *element[2];
+
+    for (int side = 0; side < 2; side++) {
+        byte[side][0] = TN_SMALL_INTEGER;
+        byte[side][1] = w->at[side][0];
+        element[side] = level->is_string[side] ? byte[side] : w->at[side];
+    }
+    enum tn_rank a = tn_rank(element[0]);
+    enum tn_rank b = tn_rank(element[1]);
+
+    if (a != b) {
+        return TN_ORDER(a, b);
+    }
+    int order =
+        tn_scalar_compare(element[0], element[1], a, level->mode != BY_VALUE);
+
+    for (int side = 0; side < 2; side++) {
+        w->at[side] =
+            level->is_string[side] ? w->at[side] + 1 : tn_skip(w->at[side]);
     }
     return order;
 }
 
-bool tn_map_keys_differ(const uint8_t *map)
+static int step_list(struct walk *w, struct level *level)
 {
-    struct tn_keys keys;
-    bool differ = true;
+    bool more_a = has_element(w, 0, level);
+    bool more_b = has_element(w, 1, level);
 
-    tn_keys_init(&keys, map);
-    const uint8_t *before = keys.count > 0 ? tn_keys_at(&keys, 0) : NULL;
-
-    for (uint32_t i = 1; i < keys.count && differ; i++) {
-        const uint8_t *key = tn_keys_at(&keys, i);
-        const uint8_t *p = key;
-
-        differ = compare(&before, &p, SAME) != 0;
-        before = key;
+    if (!more_a && !more_b) {
+        return compare_tails(w, level);
     }
-    tn_keys_fini(&keys);
-    return differ;
+    if (!more_a) {
+        return compare_tail_rank(w, 0, level->is_string[0]);
+    }
+    if (!more_b) {
+        return -compare_tail_rank(w, 1, level->is_string[1]);
+    }
+    level->left--;
+    level->left_b--;
+    return level->is_string[0] || level->is_string[1]
+               ? compare_with_byte(w, level)
+               : begin_term(w, (enum mode)level->mode);
 }
 
-bool tn_map_is_tangled(const uint8_t *map)
+/* ---- maps ------------------------------------------------------------- */
+
+static struct tn_index_entry *
+entry_of(const struct walk *w, int side, const struct level *level)
+{
+    return &w->index[side]->entries[level->entry[side]];
+}
+
+/* Pair `i` of the map. */
+static const struct tn_index_pair *
+pair_of(const struct walk *w, int side, const struct level *level, uint32_t i)
+{
+    return tn_index_pairs(w->index[side], entry_of(w, side, level)) + i;
+}
+
+/* True when the keys are the same bytes in the same order, as in maps that
+ * come from one node: nothing must be sorted then. */
+static bool
+same_keys(const struct walk *w, const struct level *level, uint32_t count)
+{
+    for (uint32_t i = 0; i < count; i++) {
+        const struct tn_index_pair *a = pair_of(w, 0, level, i);
+        const struct tn_index_pair *b = pair_of(w, 1, level, i);
+        uint32_t len = a->value - a->key;
+
+        if (b->value - b->key != len ||
+            memcmp(w->index[0]->start + a->key, w->index[1]->start + b->key,
+                   len) != 0) {
+            return false;
+        }
+    }
+    return true;
+}
+
+/* Makes the index of the outermost maps; false without memory. */
+static bool index_outermost(struct walk *w)
+{
+    if (w->has_index) {
+        return true;
+    }
+    if (tn_index_init(w->index[0], w->at[0]) < 0) {
+        return false;
+    }
+    if (tn_index_init(w->index[1], w->at[1]) < 0) {
+        tn_index_fini(w->index[0]);
+        return false;
+    }
+    w->has_index = true;
+    w->indexed_at = w->depth;
+    return true;
+}
+
+static void drop_index(struct walk *w)
+{
+    if (w->owns_index && w->has_index) {
+        tn_index_fini(w->index[0]);
+        tn_index_fini(w->index[1]);
+        w->has_index = false;
+    }
+}
+
+const uint8_t *tn_search_key(const uint8_t *map, const uint8_t *last)
 {
     uint32_t count = tn_get32(map + 1);
     const uint8_t *p = map + 5;
+    const uint8_t *best = NULL;
 
     for (uint32_t i = 0; i < count; i++) {
-        if (tn_has_map_in_key(p)) {
-            return true;
+        int above = last == NULL ? 1 : compare(p, last, EXACT, 1);
+        bool is_later = above > 0 || (above == 0 && p > last);
+
+        if (is_later && (best == NULL || compare(p, best, EXACT, 1) < 0)) {
+            best = p;
         }
         p = tn_skip(tn_skip(p));
     }
-    return false;
+    return best;
 }
 
-static int
-compare_as_they_stand(const uint8_t **a, const uint8_t **b, enum mode mode)
+/* Keys or values of two maps of one size, by searching. */
+static int search_all(const struct walk *w, enum mode mode, bool values)
 {
-    uint32_t count = tn_get32(*a + 1);
+    uint32_t count = tn_get32(w->at[0] + 1);
+    const uint8_t *a = NULL;
+    const uint8_t *b = NULL;
     int order = 0;
 
-    *a += 5;
-    *b += 5;
     for (uint32_t i = 0; i < count && order == 0; i++) {
-        order = compare(a, b, EXACT);
-        if (order == 0) {
-            order = compare(a, b, mode);
-        }
+        a = tn_search_key(w->at[0], a);
+        b = tn_search_key(w->at[1], b);
+        order = values ? compare(tn_skip(a), tn_skip(b), mode, w->nesting + 1)
+                       : compare(a, b, EXACT, w->nesting + 1);
     }
     return order;
 }
 
-static int compare_maps(const uint8_t **a, const uint8_t **b, enum mode mode)
+static int without_memory(struct walk *w, enum mode mode, uint32_t count)
 {
-    uint32_t count_a = tn_get32(*a + 1);
-    uint32_t count_b = tn_get32(*b + 1);
+    if (w->nesting >= SEARCH_NESTING) {
+        w->at[0] += 5;
+        w->at[1] += 5;
+        push(w, PAIRS, mode, 2 * count);
+        return 0;
+    }
+    int order = search_all(w, mode, false);
 
-    if (count_a != count_b) {
-        return count_a < count_b ? -1 : 1;
-    }
-    if (mode == SAME && same_keys(*a, *b)) {
-        return compare_values(a, b);
-    }
-    /* Both kinds stay apart, or the order of all would not be one. */
-    bool tangled_a = tn_map_is_tangled(*a);
-    bool tangled_b = tn_map_is_tangled(*b);
-
-    if (tangled_a != tangled_b) {
-        return tangled_a ? 1 : -1;
-    }
-    if (tangled_a) {
-        return compare_as_they_stand(a, b, mode);
-    }
-    int order = compare_sorted(*a, *b, mode);
-
-    if (order == 0) {
-        *a = tn_skip(*a);
-        *b = tn_skip(*b);
-    }
+    order = order != 0 ? order : search_all(w, mode, true);
+    w->at[0] = tn_skip(w->at[0]);
+    w->at[1] = tn_skip(w->at[1]);
     return order;
+}
+
+static int begin_maps(struct walk *w, enum mode mode)
+{
+    uint32_t count = tn_get32(w->at[0] + 1);
+    uint32_t count_b = tn_get32(w->at[1] + 1);
+
+    if (count != count_b) {
+        return count < count_b ? -1 : 1;
+    }
+    if (count == 0) {
+        w->at[0] += 5;
+        w->at[1] += 5;
+        return 0;
+    }
+    if (!index_outermost(w)) {
+        return without_memory(w, mode, count);
+    }
+    struct level *level = push(w, KEYS, mode, count);
+
+    for (int side = 0; side < 2; side++) {
+        struct tn_index *index = w->index[side];
+
+        level->entry[side] =
+            (uint32_t)(tn_index_find(index, w->at[side]) - index->entries);
+    }
+    if (mode == SAME && same_keys(w, level, count)) {
+        level->kind = VALUES;
+        return 0;
+    }
+    tn_index_order(w->index[0], entry_of(w, 0, level));
+    tn_index_order(w->index[1], entry_of(w, 1, level));
+    return 0;
+}
+
+/* Sets both places to the next key or value. */
+static void at_next(struct walk *w, struct level *level, bool value)
+{
+    for (int side = 0; side < 2; side++) {
+        const struct tn_index *index = w->index[side];
+        uint32_t count =
+            tn_get32(index->start + entry_of(w, side, level)->at + 1);
+        const struct tn_index_pair *pair =
+            pair_of(w, side, level, count - level->left);
+
+        w->at[side] = index->start + (value ? pair->value : pair->key);
+    }
+    level->left--;
+}
+
+static int step_keys(struct walk *w, struct level *level)
+{
+    if (level->left == 0) {
+        const struct tn_index_entry *map = entry_of(w, 0, level);
+
+        level->kind = VALUES;
+        level->left = tn_get32(w->index[0]->start + map->at + 1);
+        return 0;
+    }
+    at_next(w, level, false);
+    return begin_term(w, level->mode == SAME ? SAME : EXACT);
+}
+
+static int step_values(struct walk *w, struct level *level)
+{
+    if (level->left > 0) {
+        at_next(w, level, true);
+        return begin_term(w, (enum mode)level->mode);
+    }
+    for (int side = 0; side < 2; side++) {
+        w->at[side] = w->index[side]->start + entry_of(w, side, level)->end;
+    }
+    w->depth--;
+    if (w->depth == w->indexed_at) {
+        drop_index(w);
+    }
+    return 0;
 }
 
 /* ---- all together ----------------------------------------------------- */
 
-enum {
-    RANK_NUMBER,
-    RANK_ATOM,
-    RANK_REF,
-    RANK_CLOSURE,
-    RANK_EXPORT,
-    RANK_PORT,
-    RANK_PID,
-    RANK_TUPLE,
-    RANK_MAP,
-    RANK_NIL,
-    RANK_LIST,
-    RANK_BITS,
-};
-
-static int rank(const uint8_t *p)
+/* Compares what stands at both places, or begins to when it holds others. */
+static int begin_term(struct walk *w, enum mode mode)
 {
-    switch (tenon_term_type((tenon_term){ p, 1 })) {
-    case TENON_TYPE_INTEGER:
-    case TENON_TYPE_FLOAT:
-        return RANK_NUMBER;
-    case TENON_TYPE_ATOM:
-        return RANK_ATOM;
-    case TENON_TYPE_REF:
-        return RANK_REF;
-    case TENON_TYPE_FUN:
-        return p[0] == TN_EXPORT ? RANK_EXPORT : RANK_CLOSURE;
-    case TENON_TYPE_PORT:
-        return RANK_PORT;
-    case TENON_TYPE_PID:
-        return RANK_PID;
-    case TENON_TYPE_TUPLE:
-        return RANK_TUPLE;
-    case TENON_TYPE_MAP:
-        return RANK_MAP;
-    case TENON_TYPE_LIST: {
-        bool empty = p[0] == TN_NIL ||
-                     (p[0] == TN_STRING && !tn_get16(p + 1)) ||
-                     (p[0] == TN_LIST && !tn_get32(p + 1));
+    enum tn_rank rank = tn_rank(w->at[0]);
+    enum tn_rank rank_b = tn_rank(w->at[1]);
 
-        return empty ? RANK_NIL : RANK_LIST;
+    if (rank != rank_b) {
+        return rank < rank_b ? -1 : 1;
     }
-    default:
-        return RANK_BITS;
-    }
-}
-
-/* Comparing without walking into other terms. */
-static int
-compare_flat(const uint8_t *a, const uint8_t *b, int of, enum mode mode)
-{
-    switch (of) {
-    case RANK_NUMBER:
-        return compare_numbers(a, b, mode);
-    case RANK_ATOM:
-        return compare_atoms(a, b);
-    case RANK_REF:
-        return compare_refs(a, b, mode);
-    case RANK_CLOSURE:
-        return compare_closures(a, b, mode);
-    case RANK_EXPORT:
-        return compare_exports(a, b);
-    case RANK_PORT:
-        return compare_ports(a, b);
-    case RANK_PID:
-        return compare_pids(a, b);
-    case RANK_NIL:
+    switch (rank) {
+    case TN_RANK_TUPLE:
+        return begin_tuples(w, mode);
+    case TN_RANK_CLOSURE:
+        return begin_closures(w, mode);
+    case TN_RANK_MAP:
+        return begin_maps(w, mode);
+    case TN_RANK_LIST:
+        begin_lists(w, mode);
         return 0;
-    default:
-        return compare_bits(a, b);
-    }
-}
-
-static int compare(const uint8_t **a, const uint8_t **b, enum mode mode)
-{
-    int rank_a = rank(*a);
-    int rank_b = rank(*b);
-
-    if (rank_a != rank_b) {
-        return rank_a < rank_b ? -1 : 1;
-    }
-    switch (rank_a) {
-    case RANK_TUPLE:
-        return compare_tuples(a, b, mode);
-    case RANK_MAP:
-        return compare_maps(a, b, mode);
-    case RANK_LIST:
-        return compare_lists(a, b, mode);
     default: {
-        int order = compare_flat(*a, *b, rank_a, mode);
+        int order =
+            tn_scalar_compare(w->at[0], w->at[1], rank, mode != BY_VALUE);
 
         if (order == 0) {
-            *a = tn_skip(*a);
-            *b = tn_skip(*b);
+            w->at[0] = tn_skip(w->at[0]);
+            w->at[1] = tn_skip(w->at[1]);
         }
         return order;
     }
     }
+}
+
+static int step_sequence(struct walk *w, struct level *level)
+{
+    if (level->left == 0) {
+        w->depth--;
+        return 0;
+    }
+    level->left--;
+    return begin_term(w, (enum mode)level->mode);
+}
+
+static int step_pairs(struct walk *w, struct level *level)
+{
+    if (level->left == 0) {
+        w->depth--;
+        return 0;
+    }
+    bool is_key = level->left % 2 == 0;
+
+    level->left--;
+    return begin_term(
+        w, is_key && level->mode == BY_VALUE ? EXACT : (enum mode)level->mode);
+}
+
+static int walk(struct walk *w, enum mode mode)
+{
+    int order = begin_term(w, mode);
+
+    while (order == 0 && w->depth > 0) {
+        struct level *level = &w->levels[w->depth - 1];
+
+        switch ((enum kind)level->kind) {
+        case SEQUENCE:
+            order = step_sequence(w, level);
+            break;
+        case PAIRS:
+            order = step_pairs(w, level);
+            break;
+        case LIST:
+            order = step_list(w, level);
+            break;
+        case KEYS:
+            order = step_keys(w, level);
+            break;
+        case VALUES:
+            order = step_values(w, level);
+            break;
+        }
+    }
+    return order;
+}
+
+static int
+compare(const uint8_t *a, const uint8_t *b, enum mode mode, uint32_t nesting)
+{
+    struct tn_index index[2];
+    struct walk w;
+
+    w.at[0] = a;
+    w.at[1] = b;
+    w.index[0] = &index[0];
+    w.index[1] = &index[1];
+    w.indexed_at = 0;
+    w.owns_index = true;
+    w.has_index = false;
+    w.nesting = nesting;
+    w.depth = 0;
+    int order = walk(&w, mode);
+
+    drop_index(&w);
+    return order;
+}
+
+int tn_compare_keys(struct tn_index *index, const uint8_t *a, const uint8_t *b)
+{
+    enum tn_rank rank = tn_rank(a);
+    struct walk w;
+
+    if (rank != tn_rank(b)) {
+        return TN_ORDER(rank, tn_rank(b));
+    }
+    if (rank == TN_RANK_ATOM || rank == TN_RANK_NUMBER) {
+        return tn_scalar_compare(a, b, rank, true);
+    }
+    w.at[0] = a;
+    w.at[1] = b;
+    w.index[0] = index;
+    w.index[1] = index;
+    w.indexed_at = UINT32_MAX;
+    w.owns_index = false;
+    w.has_index = true;
+    w.nesting = 0;
+    w.depth = 0;
+    return walk(&w, EXACT);
+}
+
+enum tenon_err tn_check_keys(const uint8_t *p)
+{
+    struct tn_index index;
+    enum tenon_err rc = tn_index_init(&index, p);
+
+    if (rc < 0) {
+        return rc;
+    }
+    for (uint32_t i = 0; i < index.entry_count && rc == TENON_OK; i++) {
+        struct tn_index_entry *map = &index.entries[i];
+        const struct tn_index_pair *pairs = tn_index_pairs(&index, map);
+
+        if (!map->is_map) {
+            continue;
+        }
+        tn_index_order(&index, map);
+        for (uint32_t k = tn_get32(p + map->at + 1); k > 1; k--) {
+            if (tn_compare_keys(&index, p + pairs[k - 2].key,
+                                p + pairs[k - 1].key) == 0) {
+                rc = TENON_E_TERM_SHAPE;
+            }
+        }
+    }
+    tn_index_fini(&index);
+    return rc;
 }
 
 /* Equal bytes are equal terms: the scan lets no NaN through. */
@@ -702,7 +581,7 @@ int tenon_term_compare(tenon_term a, tenon_term b)
     if (a.bytes == NULL || b.bytes == NULL) {
         return (a.bytes != NULL) - (b.bytes != NULL);
     }
-    return same_bytes(a, b) ? 0 : compare(&a.bytes, &b.bytes, BY_VALUE);
+    return same_bytes(a, b) ? 0 : compare(a.bytes, b.bytes, BY_VALUE, 0);
 }
 
 bool tenon_term_equal(tenon_term a, tenon_term b)
@@ -710,7 +589,7 @@ bool tenon_term_equal(tenon_term a, tenon_term b)
     if (a.bytes == NULL || b.bytes == NULL) {
         return false;
     }
-    return same_bytes(a, b) || compare(&a.bytes, &b.bytes, SAME) == 0;
+    return same_bytes(a, b) || compare(a.bytes, b.bytes, SAME, 0) == 0;
 }
 
 bool tenon_pid_equal(const tenon_pid *a, const tenon_pid *b)

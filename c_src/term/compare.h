@@ -1,40 +1,24 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* The keys of a map in Erlang's order, for what prints and checks maps. */
+/* Comparing keys of maps, for what puts them in order. */
 #ifndef TN_TERM_COMPARE_H
 #define TN_TERM_COMPARE_H
 
-#include <stdbool.h>
-#include <stddef.h>
 #include <stdint.h>
 
 #include <tenon/term.h>
 
-/* Up to this many keys are sorted without memory. */
-#define TN_FEW_KEYS 32
+struct tn_index;
 
-/* Embedded by the caller; the fields are not for reading. */
-struct tn_keys {
-    const uint8_t **sorted; /* NULL: no memory, keys are searched one by one */
-    const uint8_t *last;    /* the key that was given out last */
-    const uint8_t *first;   /* where the pairs begin */
-    uint32_t count;
-    const uint8_t *few[TN_FEW_KEYS];
-};
+/* The order of two keys that lie in an indexed term; the maps in both are in
+ * order already. Linear in the shorter one. */
+int tn_compare_keys(struct tn_index *index, const uint8_t *a, const uint8_t *b);
 
-/* True for a map that is not put in order, since that could take quadratic
- * time: one with a key in which a map has a key that again holds a map. Each
- * of these would be ordered anew for every comparison of those around it,
- * which a peer could make take hours. Its pairs are taken as they stand. */
-bool tn_map_is_tangled(const uint8_t *map);
+/* The smallest key of a map above `last`, or of all when that is NULL: for
+ * when there is no memory for an index. Slow, and never out of memory. */
+const uint8_t *tn_search_key(const uint8_t *map, const uint8_t *last);
 
-/* map: a validated map, borrowed until tn_keys_fini. Does not fail: without
- * memory the order is found more slowly. */
-void tn_keys_init(struct tn_keys *keys, const uint8_t *map);
-void tn_keys_fini(struct tn_keys *keys);
-/* Key `i`; to be asked for in rising order from 0, again and again. */
-const uint8_t *tn_keys_at(struct tn_keys *keys, uint32_t i);
-
-/* True when no key of a validated map stands in it twice. */
-bool tn_map_keys_differ(const uint8_t *map);
+/* Whether every map in the validated term at `p` has each of its keys once.
+ * Errors: TERM_SHAPE when not; NOMEM. */
+TENON_CHECK enum tenon_err tn_check_keys(const uint8_t *p);
 
 #endif

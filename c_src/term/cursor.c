@@ -36,9 +36,7 @@ static const uint8_t *after_atom(const uint8_t *p)
     }
 }
 
-/* Skips one term without elements, or the head of one with `*more` elements
- * (a fun is skipped whole, by its size). */
-static const uint8_t *skip_one(const uint8_t *p, uint64_t *more)
+const uint8_t *tn_skip_head(const uint8_t *p, uint64_t *more)
 {
     switch (p[0]) {
     case TN_SMALL_INTEGER:
@@ -109,52 +107,10 @@ const uint8_t *tn_skip(const uint8_t *p)
         if (p[0] == TN_SMALL_ATOM_UTF8) {
             p += 2 + p[1];
         } else {
-            p = skip_one(p, &left);
+            p = tn_skip_head(p, &left);
         }
     }
     return p;
-}
-
-static bool has_map(const uint8_t *p)
-{
-    uint64_t left = 1;
-
-    while (left > 0) {
-        if (p[0] == TN_MAP) {
-            return true;
-        }
-        left--;
-        p = skip_one(p, &left);
-    }
-    return false;
-}
-
-static bool keys_have_map(const uint8_t *map)
-{
-    uint32_t count = tn_get32(map + 1);
-    const uint8_t *p = map + 5;
-
-    for (uint32_t i = 0; i < count; i++) {
-        if (has_map(p)) {
-            return true;
-        }
-        p = tn_skip(tn_skip(p));
-    }
-    return false;
-}
-
-bool tn_has_map_in_key(const uint8_t *p)
-{
-    uint64_t left = 1;
-
-    while (left > 0) {
-        if (p[0] == TN_MAP && keys_have_map(p)) {
-            return true;
-        }
-        left--;
-        p = skip_one(p, &left);
-    }
-    return false;
 }
 
 tenon_term tn_term_at(const uint8_t *p)

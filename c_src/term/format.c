@@ -21,6 +21,7 @@ struct reader {
     va_list *args; /* NULL: no holes */
     tenon_error *err;
     uint32_t depth;
+    uint32_t maps; /* that are open */
 };
 
 /* Reads the term that begins with the lexer's token, and the token after. */
@@ -360,6 +361,7 @@ pairs(struct reader *r, struct tn_unsized container, size_t count)
     bool keywords = false;
     enum tenon_err rc = tenon_builder_error(r->builder);
 
+    r->maps++;
     if (rc == TENON_OK && r->lexer.token != TN_TOK_CLOSE_TUPLE) {
         do {
             rc = pair(r, &keywords);
@@ -372,10 +374,17 @@ pairs(struct reader *r, struct tn_unsized container, size_t count)
     if (rc == TENON_OK) {
         rc = tn_build_close(r->builder, container, count);
     }
-    /* BEAM closes the connection on a map in which a key stands twice. */
-    if (rc == TENON_OK &&
-        !tn_map_keys_differ(tn_built_at(r->builder, container))) {
-        rc = syntax(r, "each key of a map once, before what follows");
+    r->maps--;
+    /* BEAM closes the connection on a map in which a key stands twice. Asked
+     * once for all maps in the outermost one. */
+    if (rc == TENON_OK && r->maps == 0) {
+        rc = tn_check_keys(tn_built_at(r->builder, container));
+        if (rc == TENON_E_TERM_SHAPE) {
+            return syntax(r, "each key of a map once, before what follows");
+        }
+        if (rc < 0) {
+            return tn_builder_fail(r->builder, rc);
+        }
     }
     return rc;
 }

@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* Prints terms as Elixir's inspect/2 does. Walks by pointers; recursion is
- * bounded by the nesting that the scan allows. */
+/* Prints terms as Elixir's inspect/2 does. Walks by pointers, with a stack of
+ * its own, since a peer chooses how deep the term is. */
 #include <inttypes.h>
 #include <stdio.h>
 #include <string.h>
@@ -11,6 +11,7 @@
 #include "term/bytes.h"
 #include "term/calendar.h"
 #include "term/compare.h"
+#include "term/index.h"
 #include "term/number.h"
 #include "term/spelling.h"
 #include "term/tags.h"
@@ -22,9 +23,6 @@ struct out {
     size_t kept; /* bytes that were written, whole characters */
     size_t len;  /* length of the whole text */
 };
-
-/* Prints the term at `p`; returns what follows it. */
-static const uint8_t *print(struct out *out, const uint8_t *p);
 
 /* ---- output ----------------------------------------------------------- */
 
@@ -194,10 +192,7 @@ static void put_atom_text(struct out *out, const uint8_t *p, size_t n)
     }
 }
 
-/* Not inlined, as others below: its buffer must not be in every frame of the
- * recursion. */
-static __attribute__((noinline)) void put_atom(struct out *out,
-                                               const struct tn_atom_view *view)
+static void put_atom(struct out *out, const struct tn_atom_view *view)
 {
     uint8_t text[TENON_ATOM_MAX_BYTES];
 
@@ -205,8 +200,7 @@ static __attribute__((noinline)) void put_atom(struct out *out,
 }
 
 /* An atom before its value: `key: `. */
-static __attribute__((noinline)) void put_key(struct out *out,
-                                              const uint8_t *key)
+static void put_key(struct out *out, const uint8_t *key)
 {
     struct tn_atom_view view;
     uint8_t text[TENON_ATOM_MAX_BYTES];
@@ -222,19 +216,9 @@ static __attribute__((noinline)) void put_key(struct out *out,
     put(out, ": ", 2);
 }
 
-/* True for an atom that may be written as a key: not one of a module. */
-static bool is_key(const uint8_t *p)
-{
-    struct tn_atom_view view;
-
-    return tn_atom_view(p, &view) &&
-           !(view.len >= 7 && memcmp(view.bytes, "Elixir.", 7) == 0);
-}
-
 /* ---- numbers ---------------------------------------------------------- */
 
-static __attribute__((noinline)) void
-put_decimal(struct out *out, const struct tn_int_view *view)
+static void put_decimal(struct out *out, const struct tn_int_view *view)
 {
     char text[TN_DECIMAL_TEXT_BYTES];
 
@@ -328,8 +312,7 @@ static void put_bits(struct out *out, const uint8_t *p)
 
 /* ---- identifiers, funs ------------------------------------------------ */
 
-static __attribute__((noinline)) void put_node(struct out *out,
-                                               const struct tn_atom_view *node)
+static void put_node(struct out *out, const struct tn_atom_view *node)
 {
     uint8_t text[TENON_ATOM_MAX_BYTES];
 
@@ -397,8 +380,7 @@ static bool is_callable(const uint8_t *p, size_t n)
 }
 
 /* The name of a function behind a module's dot. */
-static __attribute__((noinline)) void
-put_function_name(struct out *out, const struct tn_atom_view *view)
+static void put_function_name(struct out *out, const struct tn_atom_view *view)
 {
     uint8_t text[TENON_ATOM_MAX_BYTES];
     size_t n = tn_atom_utf8(view, text);
@@ -435,34 +417,107 @@ static void put_fun(struct out *out, const uint8_t *p)
     put(out, ">", 1);
 }
 
-/* ---- tuples and lists ------------------------------------------------- */
+/* ---- containers ------------------------------------------------------- */
 
-static const uint8_t *print_tuple(struct out *out, const uint8_t *p)
+/* A container of which some is printed. */
+struct level {
+    uint8_t kind;
+    bool is_first;       /* nothing of it is printed yet */
+    bool is_string;      /* LIST: what of it is being walked */
+    bool is_keyword : 1; /* LIST */
+    bool is_struct : 1;  /* MAP */
+    bool has_atoms : 1;  /* MAP: its keys are printed as `key:` */
+    uint32_t left;       /* elements or pairs that are to come */
+    uint32_t at;         /* MAP: where it begins */
+    union {
+        uint32_t entry; /* MAP: in the index */
+        uint32_t last;  /* MAP without memory for an index: the last key */
+    };
+};
+
+enum kind { TUPLE, LIST, LIST_TAIL, MAP, MAP_VALUE, MAP_PRINTED };
+
+struct walk {
+    struct out *out;
+    const uint8_t *start;
+    const uint8_t *at;
+    struct tn_index *index; /* of the outermost map or keyword list */
+    bool has_index;
+    uint32_t indexed_at; /* how deep that is */
+    uint32_t depth;
+    struct level levels[TENON_TERM_MAX_DEPTH + 1];
+};
+
+static struct level *push(struct walk *w, enum kind kind, uint32_t left)
 {
-    uint32_t arity = p[0] == TN_SMALL_TUPLE ? p[1] : tn_get32(p + 1);
+    struct level *level = &w->levels[w->depth++];
 
-    p += p[0] == TN_SMALL_TUPLE ? 2 : 5;
-    put(out, "{", 1);
-    for (uint32_t i = 0; i < arity; i++) {
-        if (i > 0) {
-            put(out, ", ", 2);
-        }
-        p = print(out, p);
-    }
-    put(out, "}", 1);
-    return p;
+    *level = (struct level){
+        .kind = (uint8_t)kind,
+        .is_first = true,
+        .left = left,
+        .at = (uint32_t)(w->at - w->start),
+    };
+    return level;
 }
+
+static void pop(struct walk *w)
+{
+    w->depth--;
+    if (w->has_index && w->depth == w->indexed_at) {
+        tn_index_fini(w->index);
+        w->has_index = false;
+    }
+}
+
+/* The index of the outermost map or keyword list; false without memory. */
+static bool index_outermost(struct walk *w)
+{
+    if (!w->has_index && tn_index_init(w->index, w->at) == TENON_OK) {
+        w->has_index = true;
+        w->indexed_at = w->depth;
+    }
+    return w->has_index;
+}
+
+static void separate(struct walk *w, struct level *level)
+{
+    if (!level->is_first) {
+        put(w->out, ", ", 2);
+    }
+    level->is_first = false;
+}
+
+static void print_term(struct walk *w);
+
+static void begin_tuple(struct walk *w)
+{
+    bool is_small = w->at[0] == TN_SMALL_TUPLE;
+
+    put(w->out, "{", 1);
+    push(w, TUPLE, is_small ? w->at[1] : tn_get32(w->at + 1));
+    w->at += is_small ? 2 : 5;
+}
+
+static void step_tuple(struct walk *w, struct level *level)
+{
+    if (level->left == 0) {
+        put(w->out, "}", 1);
+        pop(w);
+        return;
+    }
+    separate(w, level);
+    level->left--;
+    print_term(w);
+}
+
+/* ---- lists ------------------------------------------------------------ */
 
 static bool is_charlist_element(const uint8_t *p)
 {
     uint8_t c = p[0] == TN_SMALL_INTEGER ? p[1] : 0;
 
     return (c >= 0x20 && c < 0x7F) || (c >= '\a' && c <= '\r') || c == 0x1B;
-}
-
-static bool is_keyword_element(const uint8_t *p)
-{
-    return p[0] == TN_SMALL_TUPLE && p[1] == 2 && is_key(p + 2);
 }
 
 /* True for a proper list with elements, all of which are of a kind. */
@@ -502,62 +557,128 @@ static const uint8_t *print_charlist(struct out *out, const uint8_t *p)
     return tn_list_end(&walk, tn_list_tail(&walk) + 1);
 }
 
-static const uint8_t *
-print_element(struct out *out, const uint8_t *p, bool keyword)
+static bool is_keyword_list(struct walk *w)
 {
-    if (!keyword) {
-        return print(out, p);
+    if (w->at[0] != TN_LIST || !tn_is_keyword_element(w->at + 5)) {
+        return false;
     }
-    put_key(out, p + 2);
-    return print(out, tn_skip(p + 2));
+    if (!index_outermost(w)) {
+        return all_elements(w->at, tn_is_keyword_element);
+    }
+    return tn_index_find(w->index, w->at)->is_keyword;
 }
 
-static const uint8_t *print_list(struct out *out, const uint8_t *p)
+static void enter_list(struct walk *w, struct level *level)
 {
-    struct tn_list_walk walk;
-    const uint8_t *element;
-    bool first = true;
+    level->is_string = w->at[0] == TN_STRING;
+    level->left = level->is_string ? tn_get16(w->at + 1) : tn_get32(w->at + 1);
+    w->at += level->is_string ? 3 : 5;
+}
 
-    if (all_elements(p, is_charlist_element)) {
-        return print_charlist(out, p);
+static bool is_list_head(const uint8_t *p)
+{
+    return p[0] == TN_LIST || p[0] == TN_STRING;
+}
+
+static void begin_list(struct walk *w)
+{
+    if (all_elements(w->at, is_charlist_element)) {
+        w->at = print_charlist(w->out, w->at);
+        return;
     }
-    bool keyword = all_elements(p, is_keyword_element);
+    bool is_keyword = is_keyword_list(w);
 
-    tn_list_begin(&walk, p);
-    put(out, "[", 1);
-    while ((element = tn_list_element(&walk)) != NULL) {
-        if (!first) {
-            put(out, ", ", 2);
-        }
-        first = false;
-        tn_list_passed(&walk, print_element(out, element, keyword));
+    put(w->out, "[", 1);
+    push(w, LIST, 0)->is_keyword = is_keyword;
+}
+
+static void print_element(struct walk *w, struct level *level)
+{
+    separate(w, level);
+    level->left--;
+    if (level->is_string) {
+        put_uint(w->out, *w->at++);
+        return;
     }
-    const uint8_t *tail = tn_list_tail(&walk);
+    if (level->is_keyword) {
+        put_key(w->out, w->at + 2);
+        w->at = tn_skip(w->at + 2);
+    }
+    print_term(w);
+}
 
-    if (tail[0] == TN_NIL) {
-        tail++;
+static void close_list(struct walk *w)
+{
+    put(w->out, "]", 1);
+    pop(w);
+}
+
+static void step_list(struct walk *w, struct level *level)
+{
+    /* A list in the tail of a list is part of it. */
+    while (level->left == 0 && !level->is_string && is_list_head(w->at)) {
+        enter_list(w, level);
+    }
+    if (level->left > 0) {
+        print_element(w, level);
+    } else if (level->is_string) {
+        close_list(w);
+    } else if (w->at[0] == TN_NIL) {
+        w->at++;
+        close_list(w);
     } else {
-        put(out, " | ", 3);
-        tail = print(out, tail);
+        put(w->out, " | ", 3);
+        level->kind = LIST_TAIL;
+        print_term(w);
     }
-    put(out, "]", 1);
-    return tn_list_end(&walk, tail);
 }
 
 /* ---- maps ------------------------------------------------------------- */
 
-static bool keys_are_atoms(const uint8_t *map)
-{
-    uint32_t count = tn_get32(map + 1);
-    const uint8_t *p = map + 5;
+/* The keys of a map as they stand, from the index where there is one. */
+struct keys {
+    const struct tn_index *index;
+    const struct tn_index_pair *pair;
+    const uint8_t *at; /* without an index */
+    uint32_t left;
+};
 
-    for (uint32_t i = 0; i < count; i++) {
-        if (!is_key(p)) {
+static struct keys keys_of(const struct walk *w,
+                           const struct tn_index_entry *entry)
+{
+    return (struct keys){
+        .index = w->index,
+        .pair = entry == NULL ? NULL : tn_index_pairs(w->index, entry),
+        .at = w->at + 5,
+        .left = tn_get32(w->at + 1),
+    };
+}
+
+static const uint8_t *next_key(struct keys *keys)
+{
+    if (keys->left == 0) {
+        return NULL;
+    }
+    keys->left--;
+    if (keys->pair != NULL) {
+        return keys->index->start + (keys->pair++)->key;
+    }
+    const uint8_t *key = keys->at;
+
+    keys->at = tn_skip(tn_skip(key));
+    return key;
+}
+
+static bool keys_are_atoms(struct keys keys)
+{
+    bool any = keys.left > 0;
+
+    for (const uint8_t *key; (key = next_key(&keys)) != NULL;) {
+        if (!tn_is_key_atom(key)) {
             return false;
         }
-        p = tn_skip(tn_skip(p));
     }
-    return count > 0;
+    return any;
 }
 
 static bool is_struct_key(const uint8_t *p)
@@ -568,101 +689,139 @@ static bool is_struct_key(const uint8_t *p)
 }
 
 /* The module of a struct, as a term; NULL for a map that is none. */
-static const uint8_t *struct_module(const uint8_t *map)
+static const uint8_t *struct_module(struct keys keys)
 {
-    tenon_term module;
+    const uint8_t *key;
     struct tn_atom_view view;
-    tenon_term term = { map, 1 };
     bool is_alias;
 
-    if (tenon_map_get_atom(term, "__struct__", &module) < 0 ||
-        !tn_atom_view(module.bytes, &view)) {
+    do {
+        key = next_key(&keys);
+    } while (key != NULL && !is_struct_key(key));
+    if (key == NULL || !tn_atom_view(tn_skip(key), &view)) {
         return NULL;
     }
     /* An alias is ASCII, so that the encoding makes no difference. */
     alias_prefix(view.bytes, view.len, &is_alias);
-    return is_alias ? module.bytes : NULL;
+    return is_alias ? tn_skip(key) : NULL;
 }
 
-static void print_pair(struct out *out, const uint8_t *key, bool atoms)
+/* More than any date or time has, so that what is looked up in the map is
+ * found in constant time. */
+#define SIGIL_MAX_BYTES 1024
+
+static bool
+print_sigil(struct walk *w, const uint8_t *module, const uint8_t *end)
 {
-    if (atoms) {
-        put_key(out, key);
-    } else {
-        print(out, key);
-        put(out, " => ", 4);
-    }
-    print(out, tn_skip(key));
+    char sigil[TN_SIGIL_TEXT_BYTES];
+    size_t len = module == NULL || end - w->at > SIGIL_MAX_BYTES
+                     ? 0
+                     : tn_calendar_sigil((tenon_term){ w->at, 1 }, sigil);
+
+    put(w->out, sigil, len);
+    return len > 0;
 }
 
-/* The keys in order, or as they stand. */
-struct walk {
-    bool ordered;
-    const uint8_t *at;
-    struct tn_keys keys;
-};
-
-static const uint8_t *next_key(struct walk *walk, uint32_t i)
+static void put_module(struct out *out, const uint8_t *module)
 {
-    if (walk->ordered) {
-        return tn_keys_at(&walk->keys, i);
-    }
-    const uint8_t *key = walk->at;
+    struct tn_atom_view view;
 
-    walk->at = tn_skip(tn_skip(key));
+    if (module != NULL && tn_atom_view(module, &view)) {
+        put_atom(out, &view);
+    }
+}
+
+static void begin_map(struct walk *w)
+{
+    uint32_t count = tn_get32(w->at + 1);
+    struct tn_index_entry *entry = NULL;
+
+    if (count == 0) {
+        put(w->out, "%{}", 3);
+        w->at += 5;
+        return;
+    }
+    if (index_outermost(w)) {
+        entry = tn_index_find(w->index, w->at);
+    }
+    bool has_atoms = keys_are_atoms(keys_of(w, entry));
+    const uint8_t *module = has_atoms ? struct_module(keys_of(w, entry)) : NULL;
+    struct level *level = push(w, MAP, count);
+
+    level->has_atoms = has_atoms;
+    level->is_struct = module != NULL;
+    level->last = 0;
+    if (entry != NULL) {
+        level->entry = (uint32_t)(entry - w->index->entries);
+    }
+    if (print_sigil(w, module,
+                    entry == NULL ? tn_skip(w->at)
+                                  : w->index->start + entry->end)) {
+        level->kind = MAP_PRINTED;
+        return;
+    }
+    if (entry != NULL) {
+        tn_index_order(w->index, entry);
+    }
+    put(w->out, "%", 1);
+    put_module(w->out, module);
+    put(w->out, "{", 1);
+}
+
+/* The next key in order. */
+static const uint8_t *ordered_key(struct walk *w, struct level *level)
+{
+    const uint8_t *map = w->start + level->at;
+
+    if (w->has_index) {
+        const struct tn_index_pair *pairs =
+            tn_index_pairs(w->index, &w->index->entries[level->entry]);
+
+        return w->index->start + pairs[tn_get32(map + 1) - level->left].key;
+    }
+    const uint8_t *key =
+        tn_search_key(map, level->last == 0 ? NULL : w->start + level->last);
+
+    level->last = (uint32_t)(key - w->start);
     return key;
 }
 
-static void
-print_pairs(struct out *out, const uint8_t *map, bool atoms, bool is_struct)
+static void close_map(struct walk *w, const struct level *level)
 {
-    uint32_t count = tn_get32(map + 1);
-    struct walk walk;
-    bool first = true;
-
-    walk.ordered = atoms || !tn_map_is_tangled(map);
-    walk.at = map + 5;
-    if (walk.ordered) {
-        tn_keys_init(&walk.keys, map);
-    }
-    for (uint32_t i = 0; i < count; i++) {
-        const uint8_t *key = next_key(&walk, i);
-
-        if (is_struct && is_struct_key(key)) {
-            continue;
-        }
-        if (!first) {
-            put(out, ", ", 2);
-        }
-        first = false;
-        print_pair(out, key, atoms);
-    }
-    if (walk.ordered) {
-        tn_keys_fini(&walk.keys);
-    }
+    w->at = w->has_index ? w->index->start + w->index->entries[level->entry].end
+                         : tn_skip(w->start + level->at);
+    pop(w);
 }
 
-static const uint8_t *print_map(struct out *out, const uint8_t *p)
+static void step_map(struct walk *w, struct level *level)
 {
-    const uint8_t *end = tn_skip(p);
-    bool atoms = keys_are_atoms(p);
-    const uint8_t *module = atoms ? struct_module(p) : NULL;
-    char sigil[TN_SIGIL_TEXT_BYTES];
-    size_t sigil_len =
-        module == NULL ? 0 : tn_calendar_sigil((tenon_term){ p, 1 }, sigil);
+    if (level->left == 0) {
+        put(w->out, "}", 1);
+        close_map(w, level);
+        return;
+    }
+    const uint8_t *key = ordered_key(w, level);
 
-    if (sigil_len > 0) {
-        put(out, sigil, sigil_len);
-        return end;
+    level->left--;
+    if (level->is_struct && is_struct_key(key)) {
+        return;
     }
-    put(out, "%", 1);
-    if (module != NULL) {
-        print(out, module);
+    separate(w, level);
+    if (level->has_atoms) {
+        put_key(w->out, key);
+        w->at = tn_skip(key);
+    } else {
+        w->at = key;
+        level->kind = MAP_VALUE;
     }
-    put(out, "{", 1);
-    print_pairs(out, p, atoms, module != NULL);
-    put(out, "}", 1);
-    return end;
+    print_term(w);
+}
+
+static void step_map_value(struct walk *w, struct level *level)
+{
+    put(w->out, " => ", 4);
+    level->kind = MAP;
+    print_term(w);
 }
 
 /* ---- all together ----------------------------------------------------- */
@@ -700,21 +859,70 @@ static void print_scalar(struct out *out, tenon_term term)
     }
 }
 
-static const uint8_t *print(struct out *out, const uint8_t *p)
+/* Prints what stands at `at`, or begins to when it holds others. */
+static void print_term(struct walk *w)
 {
-    switch (p[0]) {
+    switch (w->at[0]) {
     case TN_SMALL_TUPLE:
     case TN_LARGE_TUPLE:
-        return print_tuple(out, p);
+        begin_tuple(w);
+        break;
     case TN_NIL:
     case TN_STRING:
     case TN_LIST:
-        return print_list(out, p);
+        begin_list(w);
+        break;
     case TN_MAP:
-        return print_map(out, p);
+        begin_map(w);
+        break;
     default:
-        print_scalar(out, (tenon_term){ p, 1 });
-        return tn_skip(p);
+        print_scalar(w->out, (tenon_term){ w->at, 1 });
+        w->at = tn_skip(w->at);
+        break;
+    }
+}
+
+static void step(struct walk *w)
+{
+    struct level *level = &w->levels[w->depth - 1];
+
+    switch ((enum kind)level->kind) {
+    case TUPLE:
+        step_tuple(w, level);
+        break;
+    case LIST:
+        step_list(w, level);
+        break;
+    case LIST_TAIL:
+        close_list(w);
+        break;
+    case MAP:
+        step_map(w, level);
+        break;
+    case MAP_VALUE:
+        step_map_value(w, level);
+        break;
+    case MAP_PRINTED:
+        close_map(w, level);
+        break;
+    }
+}
+
+static void print(struct out *out, const uint8_t *p)
+{
+    struct tn_index index;
+    struct walk w;
+
+    w.out = out;
+    w.start = p;
+    w.at = p;
+    w.index = &index;
+    w.has_index = false;
+    w.indexed_at = 0;
+    w.depth = 0;
+    print_term(&w);
+    while (w.depth > 0) {
+        step(&w);
     }
 }
 

@@ -13,9 +13,9 @@
 /* The first byte after the term at `p`. Iterative; linear in what it skips. */
 const uint8_t *tn_skip(const uint8_t *p);
 
-/* True when a key of a map in the term at `p` (or of the map that it is) holds
- * another map. Linear, times the nesting. */
-bool tn_has_map_in_key(const uint8_t *p);
+/* Skips one term that holds no other, or the head of one that does, and adds
+ * the number of its elements to `*more`. A fun is skipped whole. */
+const uint8_t *tn_skip_head(const uint8_t *p, uint64_t *more);
 
 /* True for a proper list; sets the number of its elements. In one walk. */
 bool tn_list_length(tenon_term list, size_t *length);

@@ -193,9 +193,9 @@ TENON_API bool tenon_term_is_proper_list(tenon_term term);
 /* Erlang's term order (number < atom < ref < fun < port < pid < tuple < map <
  * list < bitstring), with 1 == 1.0. The null view comes before all.
  * Maps whose pairs stand in different orders are sorted, in memory that is
- * given back at once (without memory more slowly); only those whose keys hold
- * maps whose keys hold maps are compared as they stand, behind others of their
- * size, since sorting them could take hours. Returns <0, 0, >0. */
+ * given back at once; without memory more slowly, and maps more than 2 deep in
+ * others as they stand. Takes n log n in the bytes of both, whatever their
+ * shape. Returns <0, 0, >0. */
 TENON_API int tenon_term_compare(tenon_term a, tenon_term b);
 /* Erlang's =:= : same type and value, whatever the encoding. As from OTP 27
  * on, 0.0 and -0.0 differ. The null view equals nothing, itself included. */

@@ -216,16 +216,22 @@ static void maps_in_keys_of_maps_do_not_take_hours(void **state)
     tenon_value_free(b);
 }
 
-static void tangled_maps_come_behind_others_of_their_size(void **state)
+/* In any order of pairs, at every depth of keys. */
+static void maps_in_keys_of_maps_are_compared_as_otp_does(void **state)
 {
     tenon_term plain = term_of("%{%{a: 1} => 1}");
-    tenon_term tangled = term_of("%{%{%{} => 1} => 1}");
+    tenon_term nested = term_of("%{%{%{} => 1} => 1}");
 
     (void)state;
-    assert_true(tenon_term_compare(plain, tangled) < 0);
-    assert_true(tenon_term_compare(tangled, plain) > 0);
-    DIFFER(plain, tangled);
-    SAME(tangled, term_of("%{%{%{} => 1} => 1}"));
+    assert_true(tenon_term_compare(plain, nested) < 0);
+    assert_true(tenon_term_compare(nested, plain) > 0);
+    DIFFER(plain, nested);
+    SAME(term_of("%{%{%{a: 1, b: 2} => 3, %{c: 4} => 5} => 6, 7 => 8}"),
+         term_of("%{7 => 8, %{%{c: 4} => 5, %{b: 2, a: 1} => 3} => 6}"));
+    DIFFER(term_of("%{%{%{a: 1, b: 2} => 3, %{c: 4} => 5} => 6, 7 => 8}"),
+           term_of("%{7 => 8, %{%{c: 4} => 5, %{b: 2, a: 3} => 3} => 6}"));
+    assert_string_equal(text_of(term_of("%{%{%{2 => 3, 1 => 2} => 3} => 4}")),
+                        "%{%{%{1 => 2, 2 => 3} => 3} => 4}");
 }
 
 static void null_views_equal_nothing(void **state)
@@ -274,7 +280,7 @@ int main(void)
         cmocka_unit_test(large_maps_are_equal_in_any_order),
         cmocka_unit_test(deeply_nested_maps_compare_in_linear_time),
         cmocka_unit_test(maps_in_keys_of_maps_do_not_take_hours),
-        cmocka_unit_test(tangled_maps_come_behind_others_of_their_size),
+        cmocka_unit_test(maps_in_keys_of_maps_are_compared_as_otp_does),
         cmocka_unit_test(null_views_equal_nothing),
         cmocka_unit_test(pids_and_references_compare_by_all_their_parts),
     };
