@@ -8,16 +8,7 @@
 #include "dist/flags.h"
 #include "dist/frame.h"
 #include "dist/signal.h"
-
-#define MUST(condition)                                                        \
-    do {                                                                       \
-        if (!(condition)) {                                                    \
-            fprintf(stderr, "%s:%d: %s\n", __FILE__, __LINE__, #condition);    \
-            abort();                                                           \
-        }                                                                      \
-    } while (0)
-
-int LLVMFuzzerTestOneInput(const uint8_t *data, size_t len);
+#include "fuzz/must.h"
 
 static bool same_view(tenon_term a, tenon_term b)
 {

@@ -5,8 +5,6 @@
 
 #include "fuzz/term_walk.h"
 
-int LLVMFuzzerTestOneInput(const uint8_t *data, size_t len);
-
 static void print_twice(tenon_term term)
 {
     size_t len = tenon_term_print(term, NULL, 0);

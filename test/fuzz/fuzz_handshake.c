@@ -13,21 +13,12 @@
 
 #include "dist/flags.h"
 #include "dist/handshake.h"
+#include "fuzz/must.h"
 #include "term/bytes.h"
 
 #define COOKIE "tenon"
 
-#define MUST(condition)                                                        \
-    do {                                                                       \
-        if (!(condition)) {                                                    \
-            fprintf(stderr, "%s:%d: %s\n", __FILE__, __LINE__, #condition);    \
-            abort();                                                           \
-        }                                                                      \
-    } while (0)
-
 #define HEAD_BYTES 6u
-
-int LLVMFuzzerTestOneInput(const uint8_t *data, size_t len);
 
 struct outcome {
     enum tn_handshake_event event;

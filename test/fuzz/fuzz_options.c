@@ -8,17 +8,8 @@
 #include <string.h>
 
 #include "dist/tls_options.h"
+#include "fuzz/must.h"
 #include "term/plain.h"
-
-#define MUST(condition)                                                        \
-    do {                                                                       \
-        if (!(condition)) {                                                    \
-            fprintf(stderr, "%s:%d: %s\n", __FILE__, __LINE__, #condition);    \
-            abort();                                                           \
-        }                                                                      \
-    } while (0)
-
-int LLVMFuzzerTestOneInput(const uint8_t *data, size_t len);
 
 static void read_terms(const char *text, size_t len)
 {

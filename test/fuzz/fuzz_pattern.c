@@ -6,8 +6,6 @@
 
 #include "fuzz/term_walk.h"
 
-int LLVMFuzzerTestOneInput(const uint8_t *data, size_t len);
-
 static void read_back(tenon_term term, const char *text, size_t len)
 {
     tenon_builder *builder = tenon_builder_new();

@@ -9,19 +9,10 @@
 #include <string.h>
 
 #include "base/glob.h"
+#include "fuzz/must.h"
 #include "node/rules.h"
 
 static const struct tn_sip_key hash_key = { 1, 2 };
-
-#define MUST(condition)                                                        \
-    do {                                                                       \
-        if (!(condition)) {                                                    \
-            fprintf(stderr, "%s:%d: %s\n", __FILE__, __LINE__, #condition);    \
-            abort();                                                           \
-        }                                                                      \
-    } while (0)
-
-int LLVMFuzzerTestOneInput(const uint8_t *data, size_t len);
 
 static bool bears(void *user, const char *pattern)
 {

@@ -9,8 +9,6 @@
 #include "term/scan.h"
 #include "term/view.h"
 
-int LLVMFuzzerTestOneInput(const uint8_t *data, size_t len);
-
 /* ei knows neither floats as text in every form nor integers without bytes,
  * and its index is an int; where it does skip, it must agree. */
 static void same_as_ei(const uint8_t *data, size_t used)

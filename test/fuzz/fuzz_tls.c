@@ -14,19 +14,10 @@
 #include <unistd.h>
 
 #include "dist/tls.h"
-
-#define MUST(condition)                                                        \
-    do {                                                                       \
-        if (!(condition)) {                                                    \
-            fprintf(stderr, "%s:%d: %s\n", __FILE__, __LINE__, #condition);    \
-            abort();                                                           \
-        }                                                                      \
-    } while (0)
+#include "fuzz/must.h"
 
 #define HEAD_BYTES 2u
 #define PIPE_BYTES (64 * 1024)
-
-int LLVMFuzzerTestOneInput(const uint8_t *data, size_t len);
 
 /* A certificate that signs itself, with its key, in one file. */
 static void write_certificate(const char *path)

@@ -9,15 +9,8 @@
 
 #include <tenon/term.h>
 
+#include "fuzz/must.h"
 #include "term/build.h"
-
-#define MUST(what)                                                             \
-    do {                                                                       \
-        if (!(what)) {                                                         \
-            fprintf(stderr, "%s:%d: %s\n", __FILE__, __LINE__, #what);         \
-            abort();                                                           \
-        }                                                                      \
-    } while (0)
 
 /* Builds `term` anew, element by element; returns how many terms it visited.
  * What has no reading function of its own is copied. */

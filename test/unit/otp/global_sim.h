@@ -161,7 +161,8 @@ sim_reply(void *io, tenon_term from, tenon_term tag, tenon_term value)
     struct sim_node *me = io;
     tenon_pid pid;
     int64_t call;
-    if (tenon_term_int64(tag, &call) == TENON_OK && call >= 0) {
+    if (tenon_term_int64(tag, &call) == TENON_OK && call >= 0 &&
+        call < SIM_CALLS) {
         struct sim_call *waiting = &me->sim->calls[call];
         if (waiting->call != NULL &&
             !sim_queue(me->sim, SIM_REPLY, me->index, waiting->from, value,
