@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* The two clocks, from POSIX. */
+/* The clocks, from POSIX. */
 #include "base/clock.h"
 
 #ifdef __linux__
@@ -9,7 +9,7 @@
 
 #define NS_PER_S 1000000000
 
-/* clock_gettime fails only for a clock that does not exist; these two do. */
+/* clock_gettime fails only for a clock that does not exist; these do. */
 uint64_t tn_now_ns(void)
 {
     struct timespec now = { 0 };
@@ -29,6 +29,14 @@ int64_t tn_wall_ns(void)
 
     clock_gettime(CLOCK_REALTIME, &now);
     return (int64_t)now.tv_sec * NS_PER_S + now.tv_nsec;
+}
+
+uint64_t tn_thread_cpu_ns(void)
+{
+    struct timespec now = { 0 };
+
+    clock_gettime(CLOCK_THREAD_CPUTIME_ID, &now);
+    return (uint64_t)now.tv_sec * NS_PER_S + (uint64_t)now.tv_nsec;
 }
 
 void tn_rest_ns(uint64_t ns)

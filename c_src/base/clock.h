@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* The two clocks: one for waiting, one for telling the time. */
+/* The clocks: for waiting, for telling the time, for what a thread costs. */
 #ifndef TN_BASE_CLOCK_H
 #define TN_BASE_CLOCK_H
 
@@ -19,6 +19,9 @@ uint64_t tn_now_ms(void);
 /* Nanoseconds since 1970-01-01 UTC; may jump. For logs and messages.
  * Threads: any. Blocks: no. */
 int64_t tn_wall_ns(void);
+
+/* CPU time that the calling thread has taken. Threads: any. Blocks: no. */
+uint64_t tn_thread_cpu_ns(void);
 
 /* Lets the calling thread rest for so long, or less when a signal handler
  * runs. Threads: any. Blocks: yes. */

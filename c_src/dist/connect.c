@@ -10,6 +10,7 @@
 #include <unistd.h>
 
 #include "base/error.h"
+#include "base/thread.h"
 #include "dist/conn_impl.h"
 #include "dist/epmd.h"
 
@@ -282,6 +283,7 @@ static int start_resolver(tn_conn *conn)
         return rc;
     }
     pthread_attr_setdetachstate(&attributes, PTHREAD_CREATE_DETACHED);
+    pthread_attr_setstacksize(&attributes, TN_STACK_BYTES);
     sigfillset(&all);
     pthread_sigmask(SIG_SETMASK, &all, &before);
     rc = pthread_create(&thread, &attributes, run_resolver, tn_conn_ref(conn));

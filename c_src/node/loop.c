@@ -8,6 +8,7 @@
 #include "base/clock.h"
 #include "base/condition.h"
 #include "base/error.h"
+#include "base/thread.h"
 #include "node/node.h"
 #include "node/rules_load.h"
 
@@ -135,6 +136,9 @@ static void before_wait(uv_prepare_t *prepare)
     if (at == 0) {
         do_work(node);
         at = next_look(node);
+    }
+    if (node->loop_started) {
+        tn_turn_end(&node->turn);
     }
     if (uv_is_closing((uv_handle_t *)&node->timer)) {
         return;
@@ -327,21 +331,17 @@ static void *loop_main(void *arg)
     tn_lock(node);
     tn_unlock(node);
     tn_clock_rest_finely();
+    tn_turn_start(&node->turn);
     uv_run(&node->loop, UV_RUN_DEFAULT);
     return NULL;
 }
 
 enum tenon_err tn_loop_start(tenon_node *node, tenon_error *err)
 {
-    sigset_t all;
-    sigset_t old;
-    sigfillset(&all);
-    pthread_sigmask(SIG_BLOCK, &all, &old);
     tn_lock(node);
-    int rc = pthread_create(&node->loop_thread, NULL, loop_main, node);
+    int rc = tn_thread_start(&node->loop_thread, loop_main, node);
     node->loop_started = rc == 0;
     tn_unlock(node);
-    pthread_sigmask(SIG_SETMASK, &old, NULL);
     if (rc != 0) {
         return tn_error_sys(err, TENON_E_SYSTEM, rc,
                             "could not start the loop thread");

@@ -536,6 +536,18 @@ static void count_peers(tenon_node *node, void *user)
     tn_peers_count(node, user);
 }
 
+static void count_turns(const tenon_node *node, tenon_node_stats *stats)
+{
+    struct tn_histogram_view view;
+    _Static_assert(TENON_LOOP_TURN_BUCKETS == TN_HISTOGRAM_BUCKETS,
+                   "the public number of buckets is that of the histogram");
+    tn_histogram_read(&node->turn.taken, &view);
+    stats->loop_turns = view.count;
+    stats->loop_cpu_us = view.sum_ns / 1000;
+    stats->loop_turn_max_us = view.max_ns / 1000;
+    memcpy(stats->loop_turn_counts, view.counts, sizeof view.counts);
+}
+
 void tenon_node_get_stats(tenon_node *node,
                           tenon_node_stats *stats,
                           size_t size)
@@ -553,6 +565,7 @@ void tenon_node_get_stats(tenon_node *node,
     pthread_mutex_lock(&node->workers.lock);
     all.workers = node->workers.total;
     pthread_mutex_unlock(&node->workers.lock);
+    count_turns(node, &all);
     memset(stats, 0, size);
     memcpy(stats, &all, size < sizeof(all) ? size : sizeof(all));
 }

@@ -15,6 +15,7 @@
 #include "base/account.h"
 #include "base/log.h"
 #include "base/siphash.h"
+#include "base/turn.h"
 #include "dist/conn.h"
 #include "dist/epmd.h"
 #include "dist/identity.h"
@@ -123,6 +124,7 @@ struct tenon_node {
     uv_signal_t sigint;
     uv_signal_t sigterm;
     uv_signal_t sighup;
+    struct tn_turn turn;  /* its histogram is read by all */
     uint64_t timer_at_ms; /* when `timer` is due, while it is active */
     uint64_t stall_seen;
     bool has_crowd;          /* in this turn of the loop, see dist/crowd.h */

@@ -2,15 +2,11 @@
 /* The pool: grows on demand up to its limit, shrinks when idle. */
 #include "node/worker.h"
 
-#include <signal.h>
 #include <stdlib.h>
 
 #include "base/condition.h"
 #include "base/error.h"
-
-/* Printing or comparing the deepest term takes about 1 MiB, and handlers may use
- * libraries with deep stacks. Only what is touched costs memory. */
-#define STACK_BYTES (8u * 1024u * 1024u)
+#include "base/thread.h"
 
 /* Which pool the calling thread works for. */
 static _Thread_local struct tn_workers *own_pool;
@@ -119,25 +115,14 @@ static void join_finished(struct tn_workers *workers)
     }
 }
 
-/* With the lock. Signals stay with the threads of the host program. */
+/* With the lock. */
 static void start_worker(struct tn_workers *workers)
 {
-    join_finished(workers);
-    pthread_attr_t attr;
     pthread_t thread;
-    sigset_t all;
-    sigset_t old;
-    if (pthread_attr_init(&attr) != 0) {
-        return;
-    }
-    pthread_attr_setstacksize(&attr, STACK_BYTES);
-    sigfillset(&all);
-    pthread_sigmask(SIG_BLOCK, &all, &old);
-    if (pthread_create(&thread, &attr, worker_main, workers) == 0) {
+    join_finished(workers);
+    if (tn_thread_start(&thread, worker_main, workers) == 0) {
         workers->total++;
     }
-    pthread_sigmask(SIG_SETMASK, &old, NULL);
-    pthread_attr_destroy(&attr);
 }
 
 /* With the lock. */

@@ -53,6 +53,35 @@ tn_metrics_add(tenon_node *node, const char *key, tn_metrics_fn fn, void *user)
     return rc;
 }
 
+static void put_uint(tenon_builder *out, const char *key, uint64_t value)
+{
+    tenon_build_atom(out, key);
+    tenon_build_uint(out, value);
+}
+
+void tn_metrics_build_histogram(tenon_builder *out,
+                                const struct tn_histogram *histogram)
+{
+    struct tn_histogram_view view;
+    tn_histogram_read(histogram, &view);
+    tenon_build_map(out, 4);
+    put_uint(out, "count", view.count);
+    put_uint(out, "sum_us", view.sum_ns / 1000);
+    put_uint(out, "max_us", view.max_ns / 1000);
+    tenon_build_atom(out, "buckets");
+    tenon_build_list(out, TN_HISTOGRAM_BUCKETS);
+    for (unsigned i = 0; i < TN_HISTOGRAM_BUCKETS; i++) {
+        tenon_build_tuple(out, 2);
+        if (tn_histogram_bound_us(i) == 0) {
+            tenon_build_atom(out, "infinity");
+        } else {
+            tenon_build_uint(out, tn_histogram_bound_us(i));
+        }
+        tenon_build_uint(out, view.counts[i]);
+    }
+    tenon_build_nil(out);
+}
+
 static void build_node(tenon_node *node, tenon_builder *out)
 {
     tenon_node_stats stats;
@@ -83,8 +112,7 @@ static void build_node(tenon_node *node, tenon_builder *out)
     };
     tenon_build_map(out, sizeof counts / sizeof counts[0]);
     for (size_t i = 0; i < sizeof counts / sizeof counts[0]; i++) {
-        tenon_build_atom(out, counts[i].key);
-        tenon_build_uint(out, counts[i].value);
+        put_uint(out, counts[i].key, counts[i].value);
     }
 }
 
@@ -100,9 +128,11 @@ enum tenon_err tenon_metrics(tenon_node *node, tenon_builder *out)
         seen = *metrics;
         tn_unlock(node);
     }
-    tenon_build_map(out, 1 + seen.count);
+    tenon_build_map(out, 2 + seen.count);
     tenon_build_atom(out, "node");
     build_node(node, out);
+    tenon_build_atom(out, "loop_turns");
+    tn_metrics_build_histogram(out, &node->turn.taken);
     for (size_t i = 0; i < seen.count; i++) {
         tenon_build_atom(out, seen.sections[i].key);
         seen.sections[i].fn(seen.sections[i].user, out);

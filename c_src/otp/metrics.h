@@ -5,7 +5,9 @@
 
 #include <tenon/telemetry.h>
 
-/* Most sections besides `node`. */
+#include "base/histogram.h"
+
+/* Most sections besides those of the node itself. */
 #define TN_METRICS_SECTIONS_MAX 8u
 
 /* Appends the section's value, one term. Any thread, without the node's lock;
@@ -20,5 +22,9 @@ TENON_CHECK enum tenon_err tn_metrics_start(tenon_node *node, tenon_error *err);
  * node has no metrics. Threads: any. */
 TENON_CHECK enum tenon_err
 tn_metrics_add(tenon_node *node, const char *key, tn_metrics_fn fn, void *user);
+
+/* Appends a histogram as <tenon/telemetry.h> describes it. */
+void tn_metrics_build_histogram(tenon_builder *out,
+                                const struct tn_histogram *histogram);
 
 #endif

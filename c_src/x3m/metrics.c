@@ -80,35 +80,11 @@ static void put_count(tenon_builder *out,
     tenon_build_uint(out, atomic_load_explicit(count, memory_order_relaxed));
 }
 
-static void put_uint(tenon_builder *out, const char *key, uint64_t value)
-{
-    tenon_build_atom(out, key);
-    tenon_build_uint(out, value);
-}
-
 static void put_latency(tenon_builder *out,
                         const struct tn_histogram *histogram)
 {
-    struct tn_histogram_view view;
-
-    tn_histogram_read(histogram, &view);
     tenon_build_atom(out, "latency");
-    tenon_build_map(out, 4);
-    put_uint(out, "count", view.count);
-    put_uint(out, "sum_us", view.sum_ns / 1000);
-    put_uint(out, "max_us", view.max_ns / 1000);
-    tenon_build_atom(out, "buckets");
-    tenon_build_list(out, TN_HISTOGRAM_BUCKETS);
-    for (unsigned i = 0; i < TN_HISTOGRAM_BUCKETS; i++) {
-        tenon_build_tuple(out, 2);
-        if (tn_histogram_bound_us(i) == 0) {
-            tenon_build_atom(out, "infinity");
-        } else {
-            tenon_build_uint(out, tn_histogram_bound_us(i));
-        }
-        tenon_build_uint(out, view.counts[i]);
-    }
-    tenon_build_nil(out);
+    tn_metrics_build_histogram(out, histogram);
 }
 
 static void build_served(void *user, tenon_builder *out)

@@ -297,6 +297,8 @@ TENON_API TENON_CHECK enum tenon_err tenon_epmd_names(const char *host,
                                                       tenon_builder *out,
                                                       tenon_error *err);
 
+#define TENON_LOOP_TURN_BUCKETS 23
+
 /* What the node has counted since its start. */
 typedef struct tenon_node_stats {
     uint64_t frames_in;
@@ -328,6 +330,13 @@ typedef struct tenon_node_stats {
     uint64_t reads_paused;
     uint64_t quotas_reached; /* what peers were refused because of the quota of
                                 each */
+    /* Turns of the loop thread, which serves all peers: a long one delays all
+     * of them. The CPU time of its turns, and how many took how long: no longer
+     * than 1, 2, 5, 10, ... 10000000 microseconds, and the longer ones. */
+    uint64_t loop_turns;
+    uint64_t loop_cpu_us;
+    uint64_t loop_turn_max_us;
+    uint64_t loop_turn_counts[TENON_LOOP_TURN_BUCKETS];
 } tenon_node_stats;
 
 /* stats: borrowed, `size` bytes of it are filled (sizeof *stats).

@@ -99,6 +99,7 @@ TENON_API enum tenon_err tenon_telemetry_execute(tenon_node *node,
 /* Appends what the node has counted since its start:
  *
  *   %{node: %{bytes_in: n, ...},         the fields of tenon_node_stats
+ *     loop_turns: histogram,             CPU time of the loop thread's turns
  *     services: %{service => %{          the registered ones of this node
  *       calls: n,      that came, also forwarded ones
  *       refused: n,    by authorize
