@@ -7,6 +7,7 @@
 #include <string.h>
 
 #include "otp/info.h"
+#include "term/view.h"
 
 #define MODULE "Elixir.Phoenix.LiveDashboard.SystemInfo"
 
@@ -139,6 +140,7 @@ struct row {
     uint64_t grown; /* reductions since the dashboard looked last */
     uint64_t waiting;
     int64_t order;     /* what they are sorted by */
+    uint32_t id;       /* of the pid */
     tenon_value *runs; /* owned; what it runs */
     char name[160];
 };
@@ -216,6 +218,11 @@ static struct row *take_rows(tenon_node *node, size_t *count)
             .waiting = process->mailbox_count,
             .runs = copy_mfa(process),
         };
+        struct tn_id_view pid;
+
+        if (tn_pid_view(tn_process_pid(process), &pid)) {
+            rows[n].id = pid.words[0];
+        }
         write_name(&rows[n], process);
         n++;
     }
@@ -282,21 +289,56 @@ static int by_order(const void *a, const void *b)
     return one->process->id < two->process->id ? -1 : 1;
 }
 
-static void sort_rows(struct row *rows,
-                      size_t count,
-                      tenon_term by,
-                      bool descending,
-                      tenon_term before)
+static int by_id(const void *a, const void *b)
+{
+    const struct row *one = a;
+    const struct row *two = b;
+
+    return (one->id > two->id) - (one->id < two->id);
+}
+
+/* The row of a process; NULL: there is none. rows: by id, as they are taken. */
+static struct row *find_row(struct row *rows, size_t count, tenon_term pid)
+{
+    struct tn_id_view view;
+
+    if (!tn_pid_view(pid, &view)) {
+        return NULL;
+    }
+    struct row *row = bsearch(&(struct row){ .id = view.words[0] }, rows, count,
+                              sizeof *rows, by_id);
+
+    return row != NULL && tenon_term_equal(tn_process_pid(row->process), pid)
+               ? row
+               : NULL;
+}
+
+/* before: %{pid => reductions}, as this node answered the last time. Walked
+ * once: looking up each process in it would take its size times their number.
+ */
+static void set_grown(struct row *rows, size_t count, tenon_term before)
+{
+    tenon_cursor at;
+    tenon_term pid, value;
+
+    for (size_t i = 0; i < count; i++) {
+        rows[i].grown = rows[i].reductions;
+    }
+    tenon_cursor_init(&at, before);
+    while (tenon_cursor_next_pair(&at, &pid, &value)) {
+        struct row *row = find_row(rows, count, pid);
+        uint64_t seen;
+
+        if (row != NULL && tenon_term_uint64(value, &seen) == TENON_OK) {
+            row->grown = row->reductions - seen;
+        }
+    }
+}
+
+static void
+sort_rows(struct row *rows, size_t count, tenon_term by, bool descending)
 {
     for (size_t i = 0; i < count; i++) {
-        uint64_t seen = 0;
-        tenon_term value;
-
-        if (tenon_map_get(before, tn_process_pid(rows[i].process), &value) ==
-            TENON_OK) {
-            (void)!tenon_term_uint64(value, &seen);
-        }
-        rows[i].grown = rows[i].reductions - seen;
         uint64_t key = tenon_term_is_atom(by, "memory") ? rows[i].memory
                        : tenon_term_is_atom(by, "message_queue_len")
                            ? rows[i].waiting
@@ -332,9 +374,9 @@ static void processes(struct tn_question *question)
     }
     (void)!tenon_term_uint64(tn_question_arg(question, 3), &limit);
     drop_unsearched(rows, &count, tn_question_arg(question, 0));
+    set_grown(rows, count, tn_question_arg(question, 4));
     sort_rows(rows, count, tn_question_arg(question, 1),
-              tenon_term_is_atom(tn_question_arg(question, 2), "desc"),
-              tn_question_arg(question, 4));
+              tenon_term_is_atom(tn_question_arg(question, 2), "desc"));
     size_t shown = limit < count ? (size_t)limit : count;
 
     tenon_build_tuple(out, 3);

@@ -8,7 +8,6 @@
 #include <unistd.h>
 
 #include "base/error.h"
-#include "base/utf8.h"
 #include "node/node.h"
 #include "otp/gen.h"
 
@@ -166,73 +165,7 @@ enum tenon_err tn_io_start(tenon_node *node, tenon_error *err)
     return TENON_OK;
 }
 
-/* ---- text -------------------------------------------------------------- */
-
-static enum tenon_err put_codepoint(struct tn_buf *out, tenon_term term)
-{
-    uint64_t codepoint;
-    uint8_t bytes[4];
-    if (tenon_term_uint64(term, &codepoint) != TENON_OK ||
-        codepoint > 0x10ffff) {
-        return TENON_E_TERM_TYPE;
-    }
-    size_t len = tn_utf8_put((uint32_t)codepoint, bytes);
-    return len == 0 ? TENON_E_TERM_TYPE : tn_buf_append(out, bytes, len);
-}
-
-static enum tenon_err
-put_latin1(struct tn_buf *out, const uint8_t *bytes, size_t len)
-{
-    enum tenon_err rc = TENON_OK;
-    for (size_t i = 0; i < len && rc == TENON_OK; i++) {
-        uint8_t utf8[4];
-        rc = tn_buf_append(out, utf8, tn_utf8_put(bytes[i], utf8));
-    }
-    return rc;
-}
-
-static enum tenon_err
-put_leaf(struct tn_buf *out, enum tenon_io_encoding encoding, tenon_term term)
-{
-    const void *bytes;
-    size_t len;
-    if (tenon_term_type(term) == TENON_TYPE_INTEGER) {
-        return put_codepoint(out, term);
-    }
-    if (tenon_term_binary(term, &bytes, &len) != TENON_OK) {
-        return TENON_E_TERM_TYPE;
-    }
-    if (encoding == TENON_IO_LATIN1) {
-        return put_latin1(out, bytes, len);
-    }
-    return tn_utf8_valid(bytes, len, NULL) ? tn_buf_append(out, bytes, len)
-                                           : TENON_E_TERM_TYPE;
-}
-
-/* Nested lists; a term is no deeper than TENON_TERM_MAX_DEPTH. */
-enum tenon_err tn_io_text(struct tn_buf *out,
-                          enum tenon_io_encoding encoding,
-                          tenon_term chardata)
-{
-    tenon_cursor at;
-    tenon_term element;
-    if (tenon_term_type(chardata) != TENON_TYPE_LIST) {
-        return put_leaf(out, encoding, chardata);
-    }
-    tenon_cursor_init(&at, chardata);
-    while (tenon_cursor_next(&at, &element)) {
-        enum tenon_err rc = tn_io_text(out, encoding, element);
-        if (rc != TENON_OK) {
-            return rc;
-        }
-    }
-    if (tenon_cursor_tail(&at, &element) != TENON_OK ||
-        tenon_term_type(element) == TENON_TYPE_LIST) {
-        return TENON_OK;
-    }
-    return put_leaf(out, encoding,
-                    element); /* an improper list may end in a binary */
-}
+/* ---- formats ----------------------------------------------------------- */
 
 static enum tenon_err put_printed(struct tn_buf *out, tenon_term term)
 {
@@ -253,7 +186,9 @@ put_control(struct tn_buf *out, uint8_t control, tenon_term arg)
     tenon_atom atom;
     switch (control) {
     case 'c':
-        return put_codepoint(out, arg);
+        return tenon_term_type(arg) == TENON_TYPE_INTEGER
+                   ? tn_io_text(out, TENON_IO_UNICODE, arg)
+                   : TENON_E_TERM_TYPE;
     case 's':
         if (tenon_term_atom(arg, &atom) == TENON_OK) {
             return put_printed(out, arg);

@@ -2,6 +2,7 @@
 /* Numbers between text, doubles and magnitudes. */
 #include "term/number.h"
 
+#include <float.h>
 #include <math.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -149,15 +150,20 @@ size_t tn_magnitude_of_hex(const uint8_t *from,
     return len;
 }
 
-/* Divides in place; `*count` words, the highest last. Returns the rest. */
-static uint32_t divide(uint32_t *words, size_t *count, uint32_t by)
+/* What nine decimal digits hold; a constant, so that the compiler divides by
+ * multiplying. */
+#define NINE_DIGITS 1000000000u
+
+/* Divides by NINE_DIGITS in place; `*count` words, the highest last. Returns
+ * the rest. */
+static uint32_t divide(uint32_t *words, size_t *count)
 {
     uint64_t rest = 0;
 
     for (size_t i = *count; i > 0; i--) {
         rest = rest << 32 | words[i - 1];
-        words[i - 1] = (uint32_t)(rest / by);
-        rest %= by;
+        words[i - 1] = (uint32_t)(rest / NINE_DIGITS);
+        rest %= NINE_DIGITS;
     }
     while (*count > 0 && words[*count - 1] == 0) {
         *count -= 1;
@@ -178,7 +184,7 @@ size_t tn_decimal_of_magnitude(const uint8_t *magnitude,
         words[i / 4] |= (uint32_t)magnitude[i] << 8 * (i % 4);
     }
     while (count > 0) {
-        uint32_t nine = divide(words, &count, 1000000000);
+        uint32_t nine = divide(words, &count);
 
         for (int i = 0; i < 9 && (count > 0 || nine > 0); i++) {
             *--at = (char)('0' + nine % 10);
@@ -252,24 +258,37 @@ static void next_up(struct decimal *d)
     d->exponent++;
 }
 
-/* The shortest digits that read back as the value. Above a power of two the
+/* Fewer digits than these never read back when these do not: a decimal of at
+ * most 15 digits, made a double and printed with 15, is itself again. */
+#define DECIMAL_DIGITS 15
+
+/* True when that many digits read back as the value. Above a power of two the
  * doubles lie twice as far apart as below it: there the nearest decimal may
  * miss while the one above still hits. */
+static bool
+reads_back(double value, int precision, bool is_power_of_two, struct decimal *d)
+{
+    print_digits(value, precision, d);
+    if (value_of(d) == value) {
+        return true;
+    }
+    if (is_power_of_two) {
+        next_up(d);
+    }
+    return is_power_of_two && value_of(d) == value;
+}
+
+/* The shortest digits that read back as the value. */
 static void shortest(double value, struct decimal *d)
 {
     int unused;
     bool is_power_of_two = frexp(value, &unused) == 0.5;
+    /* Below the normal doubles, fewer digits tell them apart. */
+    int precision = value < DBL_MIN ? 1 : DECIMAL_DIGITS;
 
-    for (int precision = 1; precision < 17; precision++) {
-        print_digits(value, precision, d);
-        if (value_of(d) == value) {
+    for (; precision < 17; precision++) {
+        if (reads_back(value, precision, is_power_of_two, d)) {
             return;
-        }
-        if (is_power_of_two) {
-            next_up(d);
-            if (value_of(d) == value) {
-                return;
-            }
         }
     }
     print_digits(value, 17, d);

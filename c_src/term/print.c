@@ -19,10 +19,16 @@
 
 struct out {
     char *text;
-    size_t cap;  /* bytes that may be written, without the NUL */
-    size_t kept; /* bytes that were written, whole characters */
-    size_t len;  /* length of the whole text */
+    size_t cap;           /* bytes that may be written, without the NUL */
+    size_t kept;          /* bytes that were written, whole characters */
+    size_t len;           /* length of the whole text */
+    uint32_t digits_left; /* see put_integer */
 };
+
+/* Decimal digits take quadratic time: of larger integers, a term has as much in
+ * decimal as one of TN_DECIMAL_MAX_BYTES takes, and the others in hex. */
+#define CHEAP_INTEGER_BYTES 64
+#define DIGITS_MAX (TN_DECIMAL_MAX_BYTES * TN_DECIMAL_MAX_BYTES)
 
 /* ---- output ----------------------------------------------------------- */
 
@@ -240,6 +246,18 @@ static void put_hex_integer(struct out *out, const struct tn_int_view *view)
     }
 }
 
+static bool is_cheap_in_decimal(struct out *out, size_t len)
+{
+    if (len <= CHEAP_INTEGER_BYTES) {
+        return true;
+    }
+    if (len > TN_DECIMAL_MAX_BYTES || len * len > out->digits_left) {
+        return false;
+    }
+    out->digits_left -= (uint32_t)(len * len);
+    return true;
+}
+
 static void put_integer(struct out *out, const uint8_t *p)
 {
     struct tn_int_view view;
@@ -250,7 +268,7 @@ static void put_integer(struct out *out, const uint8_t *p)
     }
     if (view.len == 0) {
         put(out, "0", 1);
-    } else if (view.len <= TN_DECIMAL_MAX_BYTES) {
+    } else if (is_cheap_in_decimal(out, view.len)) {
         put_decimal(out, &view);
     } else {
         put_hex_integer(out, &view);
@@ -928,7 +946,11 @@ static void print(struct out *out, const uint8_t *p)
 
 size_t tenon_term_print(tenon_term term, char *buf, size_t cap)
 {
-    struct out out = { .text = buf, .cap = cap == 0 ? 0 : cap - 1 };
+    struct out out = {
+        .text = buf,
+        .cap = cap == 0 ? 0 : cap - 1,
+        .digits_left = DIGITS_MAX,
+    };
 
     if (term.bytes != NULL) {
         print(&out, term.bytes);

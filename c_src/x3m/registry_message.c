@@ -3,6 +3,7 @@
 #include "x3m/registry_message.h"
 
 #include <stdbool.h>
+#include <stdlib.h>
 #include <string.h>
 
 #include "dist/identity.h"
@@ -22,22 +23,45 @@ static bool is_node_name(const char *text)
     return tn_is_atom_text(text) && tn_name_split(text, &name, NULL) >= 0;
 }
 
-static bool are_announceable(const struct tn_announced *services, size_t count)
+static int by_text(const void *a, const void *b)
+{
+    return strcmp(*(const char *const *)a, *(const char *const *)b);
+}
+
+/* A map with a key twice is no term: a BEAM that gets one closes the
+ * connection. Errors: INVAL, NOMEM. */
+static enum tenon_err check_once(const struct tn_announced *services,
+                                 size_t count)
+{
+    const char **names = malloc((count + 1) * sizeof *names);
+    enum tenon_err rc = TENON_OK;
+
+    if (names == NULL) {
+        return TENON_E_NOMEM;
+    }
+    for (size_t i = 0; i < count; i++) {
+        names[i] = services[i].service;
+    }
+    qsort(names, count, sizeof *names, by_text);
+    for (size_t i = 1; i < count; i++) {
+        if (strcmp(names[i - 1], names[i]) == 0) {
+            rc = TENON_E_INVAL;
+        }
+    }
+    free(names);
+    return rc;
+}
+
+static enum tenon_err check_services(const struct tn_announced *services,
+                                     size_t count)
 {
     for (size_t i = 0; i < count; i++) {
         if (!tn_is_atom_text(services[i].service) ||
             !tn_is_atom_text(services[i].module)) {
-            return false;
-        }
-        /* A map with a key twice is no term: a BEAM that gets one closes the
-         * connection. */
-        for (size_t j = 0; j < i; j++) {
-            if (strcmp(services[i].service, services[j].service) == 0) {
-                return false;
-            }
+            return TENON_E_INVAL;
         }
     }
-    return true;
+    return check_once(services, count);
 }
 
 enum tenon_err tn_registry_build(tenon_builder *out,
@@ -48,9 +72,13 @@ enum tenon_err tn_registry_build(tenon_builder *out,
 {
     if ((size_t)kind >= KINDS || !is_node_name(node) ||
         (services == NULL && count > 0) ||
-        (kind != TN_REGISTRY_REGISTER && count > 0) ||
-        !are_announceable(services, count)) {
+        (kind != TN_REGISTRY_REGISTER && count > 0)) {
         return TENON_E_INVAL;
+    }
+    enum tenon_err rc = count == 0 ? TENON_OK : check_services(services, count);
+
+    if (rc < 0) {
+        return rc;
     }
     tenon_build_tuple(out, 2);
     tenon_build_atom(out, tags[kind]);

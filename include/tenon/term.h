@@ -341,10 +341,11 @@ TENON_API void tenon_value_free(tenon_value *value);
 /* ---- printing --------------------------------------------------------- */
 
 /* Prints a term in one line as Elixir's inspect/2 does with limit and width
- * :infinity, but for: map keys always in term order (of a map whose keys
- * hold maps whose keys hold maps: as they stand); pids, ports, references with
- * their node's name, #PID<node.id.serial>; maps with the __struct__ of a
- * module as %Mod{key: value}; integers of more than 4096 bytes as 0x...
+ * :infinity, but for: map keys always in term order; pids, ports, references
+ * with their node's name, #PID<node.id.serial>; maps with the __struct__ of a
+ * module as %Mod{key: value}; integers of more than 4096 bytes as 0x..., and
+ * those of more than 64 bytes once such have taken as long as one of 4096
+ * bytes. Takes n log n in the term's bytes, whatever its shape.
  *
  * buf   borrowed, `cap` bytes; the text is cut to cap - 1 bytes at a
  *       character's end and NUL-terminated. May be NULL with cap 0.

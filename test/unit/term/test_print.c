@@ -118,6 +118,35 @@ static void integers_above_4096_bytes_print_in_hex(void **state)
     assert_true(clock() - start < 20 * CLOCKS_PER_SEC);
 }
 
+/* 64 of 512 bytes take as long as one of 4096. */
+static void many_large_integers_print_in_hex_from_some_on(void **state)
+{
+    enum { COUNT = 100, BYTES = 512, IN_DECIMAL = 64 };
+    tenon_builder *builder = tenon_builder_new();
+    uint8_t magnitude[BYTES];
+    tenon_term term;
+    size_t in_hex = 0;
+
+    (void)state;
+    memset(magnitude, 0xA0, sizeof magnitude);
+    tenon_build_list(builder, COUNT + 1);
+    for (int i = 0; i < COUNT; i++) {
+        tenon_build_integer(builder, false, magnitude, sizeof magnitude);
+    }
+    tenon_build_integer(builder, false, magnitude, 9);
+    tenon_build_nil(builder);
+    assert_int_equal(tenon_builder_term(builder, &term), TENON_OK);
+    const char *text = text_of(term);
+
+    for (const char *p = text; (p = strstr(p, "0xA0")) != NULL; p++) {
+        in_hex++;
+    }
+    assert_int_equal(in_hex, COUNT - IN_DECIMAL);
+    /* Small ones are always decimal. */
+    assert_non_null(strstr(text, ", 2963053479447620526240]"));
+    tenon_builder_free(builder);
+}
+
 static void doubles_print_shortest_and_read_back(void **state)
 {
     uint64_t seed = 88172645463325252u;
@@ -151,6 +180,7 @@ int main(void)
         cmocka_unit_test(no_text_breaks_the_line),
         cmocka_unit_test(maps_print_in_the_order_of_their_keys),
         cmocka_unit_test(integers_above_4096_bytes_print_in_hex),
+        cmocka_unit_test(many_large_integers_print_in_hex_from_some_on),
         cmocka_unit_test(doubles_print_shortest_and_read_back),
     };
 
