@@ -89,7 +89,7 @@ RESULTS := $(if $(LIB_SRC),lib/libtenon.a lib/libtenon.so) \
 # These goals compile nothing themselves, so they ask the machine nothing.
 LIGHT := help clean format setup demo check check-% fuzz
 NEEDS_PROBE := $(filter-out $(LIGHT),$(or $(MAKECMDGOALS),all))
-NEEDS_CMOCKA := $(filter test programs unit valgrind $(UNIT_BIN),$(MAKECMDGOALS))
+NEEDS_CMOCKA := $(filter test programs unit-programs unit valgrind $(UNIT_BIN),$(MAKECMDGOALS))
 
 ifneq ($(NEEDS_PROBE),)
 
@@ -335,9 +335,11 @@ VALGRIND ?= valgrind -q --fair-sched=try --error-exitcode=99 --leak-check=full \
     --show-leak-kinds=definite,indirect --errors-for-leak-kinds=definite,indirect
 export ASAN_OPTIONS UBSAN_OPTIONS TSAN_OPTIONS
 
-.PHONY: programs unit valgrind examples replay live elixir test bench
+.PHONY: programs unit-programs unit valgrind examples replay live elixir test bench
 # Everything that compiles, and nothing run.
 programs: all live $(UNIT_BIN) $(EXAMPLE_BIN) $(REPLAY_BIN) $(BENCH_BIN)
+
+unit-programs: $(UNIT_BIN) $(REPLAY_BIN)
 
 unit: $(UNIT_BIN)
 	@sh test/run-each $(UNIT_BIN)
@@ -416,7 +418,7 @@ exports-list: all
 .PHONY: check-format check-includes check-readme check-headers check-build \
     check-exports check-install check-unit check-clang check-san check-tsan \
     check-hostile check-valgrind check-fuzz check-elixir check-elixir-san \
-    check-elixir-tsan check-otp check-mesh check-demo
+    check-elixir-tsan check-otp check-mesh check-i386 check-demo
 check-format:
 	@CLANG_FORMAT="$(CLANG_FORMAT)" sh test/check-format
 check-includes:
@@ -479,6 +481,15 @@ check-mesh: check-build
 	        case " $(OTP) " in *" $$r "*) ;; *) continue 2;; esac; done; \
 	    sh test/attempts $(call strict,-s MESH=$$m mesh) || exit 1; done
 
+# Where sizes have 32 bits. With -O1, because nothing here is kept compiled for
+# the next run, and the tests would not win back what -O2 costs.
+I386 = sh test/roots run i386 -- make BUILD=_build/i386 WERROR=1 CFLAGS='-O1 -g' \
+    --no-print-directory
+check-i386:
+	@sh test/roots usable i386
+	@$(I386) -j$(JOBS) unit-programs
+	@$(I386) unit replay
+
 .PHONY: mesh
 MESH_SECONDS ?= 30
 mesh: all
@@ -487,7 +498,7 @@ mesh: all
 
 .PHONY: elixir-otp fuzzers fuzz
 elixir-otp: all live
-	@$(SUBJECT) sh test/otp-matrix run $(OTP_RELEASE) -- \
+	@$(SUBJECT) sh test/roots run $(OTP_RELEASE) -- \
 	    sh test/elixir
 
 # --- install -------------------------------------------------------------------
@@ -537,6 +548,7 @@ help:
 	@echo 'dispatch-property RUNS= SEED= (this variant)'
 	@echo 'CC= CFLAGS= LDFLAGS= SAN=address,undefined|thread TN_HOSTILE=1'
 	@echo 'TN_ATTEMPTS=2 (check: what fails is tried once more)'
-	@echo 'OTP="23 25 27 29"|host (check)  FUZZ_SECONDS= (fuzz)'
+	@echo 'OTP="23 25 27 29"|host (check; host: no roots, and no check-i386)'
+	@echo 'FUZZ_SECONDS= (fuzz)'
 	@echo 'MESH_SECONDS= MESH_SEED= (check-mesh)'
 	@echo 'PREFIX= DESTDIR= (install)  ERL_EI_INCLUDE_DIR= ERL_EI_LIBDIR='

@@ -369,7 +369,8 @@ static bool arguments_fit(const struct tn_signal *request, size_t *arity)
     int64_t count;
     return tenon_tuple_get(request->mfa, 2, &told) == TENON_OK &&
            tenon_term_int64(told, &count) == TENON_OK &&
-           tn_list_length(request->payload, arity) && (size_t)count == *arity;
+           tn_list_length(request->payload, arity) && count >= 0 &&
+           (uint64_t)count == *arity;
 }
 
 void tn_spawn_request(tenon_node *node,

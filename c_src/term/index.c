@@ -42,6 +42,16 @@ bool tn_is_keyword_element(const uint8_t *p)
 
 /* ---- room ------------------------------------------------------------- */
 
+/* A pair takes at least 2 bytes of its term and an entry 5, and room doubles
+ * at most: no product below wraps, also where sizes have 32 bits. */
+_Static_assert((uint64_t)TENON_TERM_MAX_BYTES / 2 * 2 *
+                           sizeof(struct tn_index_pair) <=
+                       UINT32_MAX &&
+                   (uint64_t)TENON_TERM_MAX_BYTES / 5 * 2 *
+                           sizeof(struct tn_index_entry) <=
+                       UINT32_MAX,
+               "the index of the largest term must fit in 32 bits of memory");
+
 /* Moves what lies in `few`, or grows what lies in memory of its own. NULL when
  * there is none; the old one is kept then. */
 static void *

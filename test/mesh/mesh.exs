@@ -71,7 +71,7 @@ defmodule Mesh do
   end
 
   defp agent_command(%{kind: {:beam, release}} = node) do
-    ["test/otp-matrix", "run", release, "--", "erl", "-name", to_string(node.name)] ++ erl_args()
+    ["test/roots", "run", release, "--", "erl", "-name", to_string(node.name)] ++ erl_args()
   end
 
   defp erl_args do
