@@ -461,6 +461,8 @@ bool tn_signal_from_peer(const struct tn_signal *signal, const char *peer)
     case TN_SIG_EXIT:
     case TN_SIG_EXIT2:
     case TN_SIG_MONITOR:
+    case TN_SIG_DEMONITOR:
+    case TN_SIG_SPAWN_REQUEST:
         return atom_is(signal->from.bytes + 1, peer);
     default:
         return true;

@@ -81,6 +81,11 @@ void tn_access_unref(tn_access *access)
     }
 }
 
+const char *tn_access_peer(const tn_access *access)
+{
+    return access == NULL ? NULL : access->peer;
+}
+
 /* ---- refusing ------------------------------------------------------------ */
 
 /* what: "function", "service", "name", "answer_to" or "claim". */
@@ -205,6 +210,21 @@ static bool is_named(const struct tn_text *node, const char *name)
            memcmp(node->text, name, node->len) == 0;
 }
 
+/* An answer must not make this node call anybody. */
+static bool is_other_that_is_up(tenon_node *node, const struct tn_text *name)
+{
+    if (is_named(name, node->name.full)) {
+        return false;
+    }
+    tn_lock(node);
+    const struct tn_peer *peer =
+        tn_peer_find_locked(node, name->text, name->len);
+    bool is_up = peer != NULL && peer->state == TN_PEER_UP;
+
+    tn_unlock(node);
+    return is_up;
+}
+
 bool tn_may_answer(tenon_node *node,
                    tn_access *access,
                    tenon_term to,
@@ -213,9 +233,8 @@ bool tn_may_answer(tenon_node *node,
     struct tn_text at;
     char which[SHOWN_BYTES];
 
-    if (access == NULL || !node_of(to, &at) ||
-        (others ? !is_named(&at, node->name.full)
-                : is_named(&at, access->peer))) {
+    if (access == NULL || !node_of(to, &at) || is_named(&at, access->peer) ||
+        (others && is_other_that_is_up(node, &at))) {
         return true;
     }
     tenon_term_print(to, which, sizeof which);

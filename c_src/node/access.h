@@ -32,6 +32,9 @@ tn_access_judge(tenon_node *node, tn_conn *conn, tn_access **access);
 tn_access *tn_access_ref(tn_access *access);
 void tn_access_unref(tn_access *access);
 
+/* The name of the peer; NULL when access is. Borrowed. */
+const char *tn_access_peer(const tn_access *access);
+
 /* Whether the peer may use it. What is refused is counted and logged, so that
  * each use is to be asked for once. Any thread, without the lock.
  *
@@ -51,8 +54,8 @@ bool tn_may_serve(tenon_node *node,
  * would carry what the peer wants to whom it may not reach.
  *
  * to      a pid or a reference.
- * others  those of other nodes are fine too, as in messages that are passed on
- *         with their first sender's address. */
+ * others  those of other nodes that are connected are fine too, as in messages
+ *         that are passed on with their first sender's address. */
 bool tn_may_answer(tenon_node *node,
                    tn_access *access,
                    tenon_term to,

@@ -90,6 +90,15 @@ bool tn_peer_is_unlimited(tenon_node *node, const char *name)
     return is;
 }
 
+tn_access *tn_peer_access(tenon_node *node, const char *name)
+{
+    tn_lock(node);
+    const struct tn_peer *peer = tn_peer_find_locked(node, name, strlen(name));
+    tn_access *access = peer == NULL ? NULL : tn_access_ref(peer->access);
+    tn_unlock(node);
+    return access;
+}
+
 static void count_conn(tenon_node *node, tn_conn *conn)
 {
     struct tn_conn_counters counters;

@@ -80,6 +80,9 @@ tn_peer_find_locked(tenon_node *node, const char *name, size_t len);
 /* Whether that node is connected and no rule limits it, so that what it says
  * about other nodes counts. Threads: any, without the lock. */
 bool tn_peer_is_unlimited(tenon_node *node, const char *name);
+/* What that node may use; owned: tn_access_unref. NULL: everything, or it is
+ * not connected. Threads: any, without the lock. */
+tn_access *tn_peer_access(tenon_node *node, const char *name);
 
 /* Sends a signal to a peer, or keeps it until the peer is up. With the lock
  * held, which the caller leaves by tn_leave: that writes it to the socket.

@@ -104,11 +104,28 @@ bool tn_spawned_mfa_locked(const tenon_process *process, struct tn_mfa *mfa)
     return true;
 }
 
-static struct spawned *
-spawned_new(const struct tn_run *run, tn_entry_fn entry, tenon_term from)
+/* What the function writes goes there, in this node's name: a limited peer has
+ * a process of its own, or this node's. */
+static tenon_term leader_of(tenon_node *node, const struct tn_run *run)
 {
-    size_t bytes = run->module.len + run->name.len + run->tag.len +
-                   run->group_leader.len + from.len;
+    bool is_ours =
+        node->group_leader != NULL &&
+        tenon_term_equal(run->group_leader, tn_process_pid(node->group_leader));
+
+    return run->group_leader.bytes == NULL || is_ours ||
+                   tn_may_answer(node, run->origin, run->group_leader, false)
+               ? run->group_leader
+               : (tenon_term){ NULL, 0 };
+}
+
+static struct spawned *spawned_new(tenon_node *node,
+                                   const struct tn_run *run,
+                                   tn_entry_fn entry,
+                                   tenon_term from)
+{
+    tenon_term leader = leader_of(node, run);
+    size_t bytes =
+        run->module.len + run->name.len + run->tag.len + leader.len + from.len;
     struct spawned *spawned = calloc(1, sizeof(*spawned) + bytes);
     if (spawned == NULL) {
         return NULL;
@@ -121,7 +138,7 @@ spawned_new(const struct tn_run *run, tn_entry_fn entry, tenon_term from)
     spawned->run.module = tn_term_copy_to(&to, run->module);
     spawned->run.name = tn_term_copy_to(&to, run->name);
     spawned->run.tag = tn_term_copy_to(&to, run->tag);
-    spawned->run.group_leader = tn_term_copy_to(&to, run->group_leader);
+    spawned->run.group_leader = tn_term_copy_to(&to, leader);
     spawned->from = tn_term_copy_to(&to, from);
     spawned->entry = entry;
     return spawned;
@@ -152,7 +169,7 @@ enum tenon_err tn_spawn_local(tenon_node *node,
                               tenon_term from,
                               void *extra)
 {
-    struct spawned *spawned = spawned_new(run, NULL, from);
+    struct spawned *spawned = spawned_new(node, run, NULL, from);
     tenon_error err = { 0 };
     if (spawned == NULL) {
         return TENON_E_NOMEM;
@@ -355,7 +372,7 @@ static struct spawned *prepare(tenon_node *node,
         target.target.fn = NULL;
     }
     *run_inline = runs_inline(&target.target);
-    struct spawned *spawned = spawned_new(&run, entry, request->from);
+    struct spawned *spawned = spawned_new(node, &run, entry, request->from);
     if (spawned != NULL && entry != NULL) {
         spawned->made = target;
         spawned->args_at = run.args.bytes;

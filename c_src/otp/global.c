@@ -11,6 +11,7 @@
 #include "base/error.h"
 #include "base/log.h"
 #include "base/random.h"
+#include "node/call.h"
 #include "node/node.h"
 #include "otp/gen.h"
 #include "otp/global_core.h"
@@ -55,6 +56,22 @@ static void warn(void *io, const char *event, const char *node)
 {
     struct server *server = io;
     tn_log(&server->node->log, TN_WARN, event, "node", node, NULL);
+}
+
+static bool is_limited(void *io, const char *node)
+{
+    struct server *server = io;
+    return !tn_peer_is_unlimited(server->node, node);
+}
+
+/* Counted and logged as what is refused. */
+static void
+ignored(void *io, const char *by, const char *what, const char *about)
+{
+    struct server *server = io;
+    tn_access *access = tn_peer_access(server->node, by);
+    (void)tn_may_claim(server->node, access, what, about, strlen(about));
+    tn_access_unref(access);
 }
 
 static void close_connection(void *io, const char *node)
@@ -271,6 +288,8 @@ static const struct tn_global_io io_of_node = {
     .now_ms = now_ms,
     .kill = kill_process,
     .warn = warn,
+    .is_limited = is_limited,
+    .ignored = ignored,
 };
 
 /* {'DOWN', Ref, process, Pid or {Name, Node}, Reason}. True: it was one. */
@@ -350,10 +369,12 @@ static void on_message(tenon_process *self, void *state, tenon_term message)
         return;
     }
     const struct tn_gen gen = tn_gen_parse(message);
+    const char *by = tn_access_peer(tn_process_origin(self));
+    /* The end of a monitor comes from the node itself. */
     if (may_answer(self, &gen, message) &&
         !tn_own_system(self, &server->sys, build_state, server, message) &&
-        !take_down(server, message)) {
-        tn_global_message(server->global, message);
+        (by != NULL || !take_down(server, message))) {
+        tn_global_message_by(server->global, by, message);
     }
 }
 
@@ -388,11 +409,20 @@ static void resolve_it(tenon_call *call, void *user)
     struct server *server = user;
     tenon_builder *out = tenon_builder_new();
     tenon_term result;
-    if (out != NULL &&
-        tn_gresolve(&io_of_node, server, tenon_call_arg(call, 0),
-                    tenon_call_arg(call, 1), tenon_call_arg(call, 2),
-                    tenon_call_arg(call, 3), out) == TENON_OK &&
-        tenon_builder_term(out, &result) == TENON_OK) {
+    tenon_pid ours;
+    /* The method ends one of two processes: not for a peer that has neither to
+     * give. */
+    if (call->origin != NULL) {
+        if (tenon_term_pid(tenon_call_arg(call, 3), &ours) == TENON_OK) {
+            (void)tn_may_claim(call->node, call->origin, "global name",
+                               ours.node, strlen(ours.node));
+        }
+        tenon_reply_term(call, tenon_call_arg(call, 3));
+    } else if (out != NULL &&
+               tn_gresolve(&io_of_node, server, tenon_call_arg(call, 0),
+                           tenon_call_arg(call, 1), tenon_call_arg(call, 2),
+                           tenon_call_arg(call, 3), out) == TENON_OK &&
+               tenon_builder_term(out, &result) == TENON_OK) {
         tenon_reply_term(call, result);
     } else {
         tenon_raise(call, ":system_limit");

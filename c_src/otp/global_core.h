@@ -101,6 +101,14 @@ struct tn_global_io {
     void (*kill)(void *io, const tenon_pid *pid); /* exit(Pid, kill) */
     /* Words for the log. node: may be NULL. */
     void (*warn)(void *io, const char *event, const char *node);
+    /* Whether rules limit that node, or it is not connected. NULL: no rules
+     * limit anybody, and `ignored` is not called. */
+    bool (*is_limited)(void *io, const char *node);
+    /* What a limited node said about another does not count. */
+    void (*ignored)(void *io,
+                    const char *by,
+                    const char *what,
+                    const char *about);
 };
 
 /* ---- small things ------------------------------------------------------ */
@@ -230,6 +238,8 @@ struct tn_global {
     tenon_value *locker; /* pid that peers know as our locker */
     tenon_value *holder; /* pid that holds locks for this node */
     tenon_pid holder_pid;
+    const char *by; /* the limited peer whose message is being handled; NULL:
+                       of the others */
     bool stopping;  /* nobody is told of lost connections any more */
     bool lock_down; /* the last holder of `global` has died */
     int64_t last_tag;
@@ -271,6 +281,11 @@ void tn_global_free(struct tn_global *global);
 
 /* A message to the name server. */
 void tn_global_message(struct tn_global *global, tenon_term message);
+/* The same, of a peer that rules limit: what it says counts for itself and for
+ * its processes. by: borrowed; NULL: no rules limit the sender. */
+void tn_global_message_by(struct tn_global *global,
+                          const char *by,
+                          tenon_term message);
 void tn_global_peer_up(struct tn_global *global, const char *name);
 void tn_global_peer_down(struct tn_global *global, const char *name);
 void tn_global_connect_failed(struct tn_global *global, const char *name);
@@ -402,6 +417,11 @@ void tn_glock_delete(struct tn_global *global,
                      tenon_term id,
                      tenon_term holder);
 void tn_glock_holder_ended(struct tn_global *global, struct tn_gholder *holder);
+/* The node of a holder that is not on `node`, of the lock with that id; NULL:
+ * there is none. Borrowed from the lock. */
+const char *tn_glock_other_holder(struct tn_global *global,
+                                  tenon_term id,
+                                  const char *node);
 /* {'$gen_cast', X} and X to the name server of a peer. message: taken; NULL,
  * for which there was no memory, costs the connection. */
 void tn_global_send(struct tn_global *global,
@@ -464,6 +484,33 @@ void tn_gexchange_on_new_nodes(struct tn_global *global,
                                const tenon_term part[6]);
 void tn_gexchange_begin(struct tn_global *global, struct tn_gpeer *peer);
 void tn_gexchange_drop(struct tn_gpeer *peer);
+
+/* Whether what a limited peer says counts; by: NULL for all others, of whom
+ * everything does. What does not count is told by io->ignored. */
+/* The node if rules limit it, else NULL. */
+const char *tn_gclaim_limit(struct tn_global *global, const char *node);
+bool tn_gclaim_about(struct tn_global *global,
+                     const char *by,
+                     const char *what,
+                     const char *node);
+bool tn_gclaim_pid(struct tn_global *global,
+                   const char *by,
+                   const char *what,
+                   tenon_term pid);
+bool tn_gclaim_name(struct tn_global *global, const char *by, tenon_term name);
+bool tn_gclaim_entry(struct tn_global *global,
+                     const char *by,
+                     tenon_term name,
+                     tenon_term pid);
+bool tn_gclaim_lock(struct tn_global *global, const char *by, tenon_term id);
+/* part: a message of the protocol, `count` elements. */
+bool tn_gclaim_message(struct tn_global *global,
+                       const char *by,
+                       const tenon_term *part,
+                       size_t count);
+/* Those of the changes that count. owned. NULL: out of memory. */
+tenon_value *
+tn_gclaim_ops(struct tn_global *global, const char *by, tenon_term ops);
 
 /* Nodes that come to be in sync. */
 void tn_gsync_told(struct tn_global *global, const char *node);

@@ -6,6 +6,7 @@
 #include "otp/gen.h"
 #include "otp/global_core.h"
 #include "term/build.h"
+#include "term/tags.h"
 #include "term/view.h"
 
 static const tenon_term null_term = { NULL, 0 };
@@ -159,6 +160,13 @@ static bool is_pid_of(tenon_term term, tenon_term pid)
            tenon_term_equal(term, pid);
 }
 
+static void forget_ours(struct tn_gresolver *resolver)
+{
+    tenon_value_free(resolver->our_pid);
+    tenon_value_free(resolver->our_method);
+    resolver->our_pid = resolver->our_method = NULL;
+}
+
 /* result: the pid that stays; the null view when nobody could be asked: the
  * other side's stays. All else: neither. */
 static void take_result(struct tn_gresolver *resolver, tenon_term result)
@@ -175,9 +183,7 @@ static void take_result(struct tn_gresolver *resolver, tenon_term result)
         add_delete(&resolver->ops, his[0]);
         add_delete(&resolver->resolved, his[0]);
     }
-    tenon_value_free(resolver->our_pid);
-    tenon_value_free(resolver->our_method);
-    resolver->our_pid = resolver->our_method = NULL;
+    forget_ours(resolver);
 }
 
 static void resolve_here(struct tn_global *global,
@@ -218,18 +224,33 @@ static void resolve_on(struct tn_global *global,
     tenon_value_free(args);
 }
 
+/* The method is not asked: it might end our process. */
+static void keep_ours(struct tn_gresolver *resolver)
+{
+    tenon_term ours = tenon_value_term(resolver->our_pid);
+
+    if (ours.bytes != NULL && resolver->our_method != NULL) {
+        add_insert(&resolver->resolved, resolver->now[0], ours,
+                   tenon_value_term(resolver->our_method));
+    }
+    forget_ours(resolver);
+}
+
 /* Both sides have the name for different processes: the side with the smaller
  * node name resolves it, the other leaves it to that. */
 static void take_clash(struct tn_global *global,
                        struct tn_gresolver *resolver,
-                       const struct tn_gname *name)
+                       const struct tn_gname *name,
+                       bool may_win)
 {
     if (strcmp(global->own, resolver->peer->name) > 0) {
         return;
     }
     resolver->our_pid = tenon_value_format("~p", &name->pid);
     resolver->our_method = tenon_value_new(tenon_value_term(name->method));
-    if (resolver->our_pid == NULL || resolver->our_method == NULL) {
+    if (!may_win) {
+        keep_ours(resolver);
+    } else if (resolver->our_pid == NULL || resolver->our_method == NULL) {
         take_result(resolver, null_term);
     } else if (strcmp(name->pid.node, global->own) == 0) {
         resolve_here(global, resolver);
@@ -242,10 +263,12 @@ static void take_entry(struct tn_global *global,
                        struct tn_gresolver *resolver,
                        tenon_term entry)
 {
+    const char *by = tn_gclaim_limit(global, resolver->peer->name);
     tenon_pid pid;
 
     if (!tn_tuple_views(entry, resolver->now, 3) ||
-        tenon_term_pid(resolver->now[1], &pid) < 0) {
+        tenon_term_pid(resolver->now[1], &pid) < 0 ||
+        !tn_gclaim_about(global, by, "global name", pid.node)) {
         return;
     }
     struct tn_gname *name = tn_gname_find(global, resolver->now[0]);
@@ -254,7 +277,8 @@ static void take_entry(struct tn_global *global,
         add_insert(&resolver->ops, resolver->now[0], resolver->now[1],
                    resolver->now[2]);
     } else if (!tenon_pid_equal(&name->pid, &pid)) {
-        take_clash(global, resolver, name);
+        take_clash(global, resolver, name,
+                   tn_gclaim_about(global, by, "global name", name->pid.node));
     }
 }
 
@@ -520,11 +544,18 @@ void tn_gexchange_on_new_nodes(struct tn_global *global,
     tenon_cursor_init(&at, part[4]);
     while (tenon_cursor_next(&at, &element)) {
         if (read_node(element, &name, &version) &&
+            tn_gclaim_about(global, global->by, "new_nodes", name.text) &&
             add_known(global, name.text, version)) {
             tn_gsync_other(global, name.text);
         }
     }
-    do_ops(global, part[2], lock_id);
+    tenon_value *ops = tn_gclaim_ops(global, global->by, part[2]);
+
+    if (ops == NULL) {
+        global->io->warn(global->io_user, "global_name_lost", NULL);
+    }
+    do_ops(global, tenon_value_term(ops), lock_id);
+    tenon_value_free(ops);
 }
 
 /* ---- both have resolved ------------------------------------------------ */
@@ -660,16 +691,49 @@ static void become_one(struct tn_global *global,
     tn_gsession_wake_locker(global);
 }
 
+/* A limited peer decides nothing but what is its own, and makes nobody known:
+ * what is passed on from here is said in this node's name. part: of `resolved`.
+ * ops: what is left of his changes. */
+static void take_what_counts(struct tn_global *global,
+                             const struct tn_gpeer *peer,
+                             tenon_term part[7],
+                             tenon_value **ops)
+{
+    static const uint8_t nil[] = { TN_NIL };
+    const char *by = tn_gclaim_limit(global, peer->name);
+    tenon_cursor at;
+    tenon_term element;
+    tenon_atom name;
+    int64_t version;
+
+    *ops = tn_gclaim_ops(global, by, part[2]);
+    part[2] = tenon_value_term(*ops);
+    if (by == NULL) {
+        return;
+    }
+    tenon_cursor_init(&at, part[3]);
+    while (tenon_cursor_next(&at, &element)) {
+        if (read_node(element, &name, &version)) {
+            (void)tn_gclaim_about(global, by, "known nodes", name.text);
+        }
+    }
+    part[3] = part[5] = (tenon_term){ nil, sizeof nil };
+}
+
 static void finish_if_resolved(struct tn_global *global, struct tn_gpeer *peer)
 {
     tenon_term part[7];
+    tenon_value *his_ops;
 
     if (peer->ops == NULL || peer->resolved == NULL ||
         !tn_tuple_views(tenon_value_term(peer->resolved), part, 7)) {
         return;
     }
     tenon_value *resolved = peer->resolved;
-    tenon_value *ops = joined(tenon_value_term(peer->ops), part[2]);
+
+    take_what_counts(global, peer, part, &his_ops);
+    tenon_value *ops =
+        his_ops == NULL ? NULL : joined(tenon_value_term(peer->ops), part[2]);
 
     peer->resolved = NULL;
     if (ops == NULL) {
@@ -678,5 +742,6 @@ static void finish_if_resolved(struct tn_global *global, struct tn_gpeer *peer)
         become_one(global, peer, tenon_value_term(ops), part);
     }
     tenon_value_free(ops);
+    tenon_value_free(his_ops);
     tenon_value_free(resolved);
 }

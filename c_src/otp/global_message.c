@@ -61,7 +61,8 @@ static void on_register(struct tn_global *global,
                         const struct tn_gen *gen,
                         const struct said *said)
 {
-    if (tn_gname_insert(global, said->part[1], said->part[2], said->part[3],
+    if (tn_gclaim_entry(global, global->by, said->part[1], said->part[2]) &&
+        tn_gname_insert(global, said->part[1], said->part[2], said->part[3],
                         gen->from, (tenon_term){ NULL, 0 }) == TENON_E_NOMEM) {
         global->io->warn(global->io_user, "global_name_lost", NULL);
     }
@@ -74,7 +75,7 @@ static void on_unregister(struct tn_global *global,
 {
     struct tn_gname *name = tn_gname_find(global, said->part[1]);
 
-    if (name != NULL) {
+    if (name != NULL && tn_gclaim_name(global, global->by, said->part[1])) {
         tn_gname_delete(global, name);
     }
     answer_term(global, gen, atom_ok);
@@ -85,7 +86,8 @@ static void on_request(struct tn_global *global,
                        const struct said *said)
 {
     if (is_said(said, "set_lock", 2)) {
-        bool set = tn_glock_set(global, said->part[1], gen->from);
+        bool set = tn_gclaim_lock(global, global->by, said->part[1]) &&
+                   tn_glock_set(global, said->part[1], gen->from);
 
         answer_term(global, gen, set ? atom_true : atom_false);
     } else if (is_said(said, "del_lock", 2)) {
@@ -172,7 +174,8 @@ static void on_cast(struct tn_global *global, tenon_term request)
 {
     struct said said;
 
-    if (!read_tuple(request, &said)) {
+    if (!read_tuple(request, &said) ||
+        !tn_gclaim_message(global, global->by, said.part, said.count)) {
         return;
     }
     if (is_said(&said, "init_connect", 4)) {
@@ -205,7 +208,8 @@ static void on_info(struct tn_global *global, tenon_term message)
 {
     struct said said;
 
-    if (!read_tuple(message, &said)) {
+    if (!read_tuple(message, &said) ||
+        !tn_gclaim_message(global, global->by, said.part, said.count)) {
         return;
     }
     if (is_said(&said, "whereis", 3)) {
@@ -240,4 +244,13 @@ void tn_global_message(struct tn_global *global, tenon_term message)
     case TN_GEN_SYSTEM:
         break;
     }
+}
+
+void tn_global_message_by(struct tn_global *global,
+                          const char *by,
+                          tenon_term message)
+{
+    global->by = by;
+    tn_global_message(global, message);
+    global->by = NULL;
 }

@@ -41,6 +41,8 @@ static void on_message(tenon_process *self, tenon_term message)
     struct tn_gen gen = tn_gen_parse(message);
     tenon_atom peer;
     if (gen.kind != TN_GEN_CAST || !is_init_connect(gen.request, &peer) ||
+        !tn_may_claim(node, tn_process_origin(self), "init_connect", peer.text,
+                      strlen(peer.text)) ||
         !is_up(node, peer.text)) {
         return;
     }

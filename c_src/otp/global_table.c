@@ -495,6 +495,30 @@ bool tn_glock_could_set(struct tn_global *global, tenon_term id)
            tenon_term_equal(tenon_value_term(lock->requester), part[1]);
 }
 
+const char *
+tn_glock_other_holder(struct tn_global *global, tenon_term id, const char *node)
+{
+    const struct tn_gholder *one;
+    tenon_term part[2];
+
+    if (!tn_tuple_views(id, part, 2)) {
+        return NULL;
+    }
+    struct tn_glock *lock = find_lock(global, part[0]);
+
+    if (lock == NULL ||
+        !tenon_term_equal(tenon_value_term(lock->requester), part[1])) {
+        return NULL;
+    }
+    LIST_FOREACH(one, &lock->holders, next)
+    {
+        if (strcmp(one->pid.node, node) != 0) {
+            return one->pid.node;
+        }
+    }
+    return NULL;
+}
+
 static void free_lock(struct tn_global *global, struct tn_glock *lock)
 {
     HASH_DELETE(hh, global->locks, lock);

@@ -152,16 +152,32 @@ static void localhost(struct tn_question *question)
 
 /* ---- other nodes -------------------------------------------------------- */
 
-/* Connects to the node that is the first argument. */
+static bool is_up(tenon_node *node, const char *name)
+{
+    tn_lock(node);
+    const struct tn_peer *peer = tn_peer_find_locked(node, name, strlen(name));
+    bool up = peer != NULL && peer->state == TN_PEER_UP;
+    tn_unlock(node);
+    return up;
+}
+
+/* Connects to the node that is the first argument; for a limited peer, which
+ * would choose whom this node proves its cookie to, only looks. */
 static bool reach(struct tn_question *question)
 {
+    tn_access *origin = question->call->origin;
     tenon_atom name;
 
     if (tenon_term_atom(tn_question_arg(question, 0), &name) != TENON_OK) {
         question->badarg = true;
         return false;
     }
-    return strcmp(name.text, tenon_node_name(question->node)) == 0 ||
+    if (strcmp(name.text, tenon_node_name(question->node)) == 0 ||
+        is_up(question->node, name.text)) {
+        return true;
+    }
+    return tn_may_claim(question->node, origin, "connection", name.text,
+                        strlen(name.text)) &&
            tenon_node_connect(question->node, name.text, 0, NULL) == TENON_OK;
 }
 

@@ -6,6 +6,7 @@
 
 #include "base/log.h"
 #include "node/node.h"
+#include "node/text.h"
 #include "otp/gen.h"
 #include "otp/io.h"
 
@@ -77,6 +78,24 @@ static const char *text_of(const struct log_event *event,
     return printed;
 }
 
+/* A limited peer has lines of its own processes alone; the line says of which
+ * peer it is, for its text may say anything. */
+static bool may_log(const tenon_process *self, tenon_term meta)
+{
+    tn_access *origin = tn_process_origin(self);
+    tenon_term by;
+    struct tn_id_view pid;
+    struct tn_text name;
+
+    if (origin == NULL || tenon_map_get_atom(meta, "pid", &by) != TENON_OK) {
+        return true;
+    }
+    if (!tn_pid_view(by, &pid) || !tn_text_of_view(&pid.node, &name)) {
+        name = (struct tn_text){ .text = "no process", .len = 10 };
+    }
+    return tn_may_claim(self->node, origin, "log line", name.text, name.len);
+}
+
 static void on_message(tenon_process *self, void *state, tenon_term message)
 {
     const struct tn_log *log = &tenon_process_node(self)->log;
@@ -85,7 +104,8 @@ static void on_message(tenon_process *self, void *state, tenon_term message)
     char printed[TEXT_MAX_BYTES], pid[128];
     tenon_term by = { NULL, 0 };
     (void)state;
-    if (!read_event(message, &event) || level_of(event.level) < log->min) {
+    if (!read_event(message, &event) || level_of(event.level) < log->min ||
+        !may_log(self, event.meta)) {
         return;
     }
     tn_buf_init(&text, TN_IO_TEXT_MAX_BYTES);
@@ -93,7 +113,8 @@ static void on_message(tenon_process *self, void *state, tenon_term message)
     if (has_pid) {
         tenon_term_print(by, pid, sizeof pid);
     }
-    tn_log(log, level_of(event.level), "remote_log", "by", has_pid ? pid : NULL,
+    tn_log(log, level_of(event.level), "remote_log", "peer",
+           tn_access_peer(tn_process_origin(self)), "by", has_pid ? pid : NULL,
            "text", text_of(&event, &text, printed), NULL);
     tn_buf_fini(&text);
 }

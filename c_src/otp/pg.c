@@ -186,11 +186,26 @@ static void changed(void *user, bool joined, tenon_term group, tenon_term pids)
     }
 }
 
+/* In the scope's handler: of the peer whose message it is. */
+static bool may_claim(void *user, tenon_term pid)
+{
+    struct scope *scope = user;
+    tn_access *origin = tn_process_origin(scope->self);
+    struct tn_id_view view;
+    struct tn_text name;
+
+    return origin == NULL ||
+           (tn_pid_view(pid, &view) && tn_text_of_view(&view.node, &name) &&
+            tn_may_claim(scope->pg->node, origin, "pg process", name.text,
+                         name.len));
+}
+
 static const struct tn_pg_ops ops = {
     .send = send_to_peer,
     .monitor = monitor,
     .demonitor = demonitor,
     .changed = changed,
+    .may_claim = may_claim,
 };
 
 /* ---- the scope's process ----------------------------------------------- */
@@ -251,12 +266,20 @@ static void build_state(void *state, tenon_builder *out)
     pthread_mutex_unlock(&scope->pg->lock);
 }
 
+/* The end of a monitor comes from the node itself. */
+static bool is_forged_down(const tenon_process *self, tenon_term message)
+{
+    return tn_process_origin(self) != NULL &&
+           tenon_match(message, "{:DOWN, _, _, _, _}");
+}
+
 static void on_message(tenon_process *self, void *state, tenon_term message)
 {
     struct scope *scope = state;
     enum tenon_err rc = TENON_OK;
 
-    if (tn_own_system(self, &scope->sys, build_state, scope, message)) {
+    if (tn_own_system(self, &scope->sys, build_state, scope, message) ||
+        is_forged_down(self, message)) {
         return;
     }
     pthread_mutex_lock(&scope->pg->lock);

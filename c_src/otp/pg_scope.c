@@ -214,8 +214,16 @@ static enum tenon_err on_discover(struct tn_pg_scope *scope,
     return TENON_OK;
 }
 
+static bool may_claim(const struct tn_pg_scope *scope, tenon_term pid)
+{
+    return scope->ops->may_claim == NULL ||
+           scope->ops->may_claim(scope->user, pid);
+}
+
 /* Counts how often each pid stands in the list. */
-static enum tenon_err count_fresh(struct tn_pg_entry *entry, tenon_term pids)
+static enum tenon_err count_fresh(const struct tn_pg_scope *scope,
+                                  struct tn_pg_entry *entry,
+                                  tenon_term pids)
 {
     enum tenon_err all = TENON_OK;
     struct tn_pg_member *member;
@@ -229,7 +237,9 @@ static enum tenon_err count_fresh(struct tn_pg_entry *entry, tenon_term pids)
             note(&all, TENON_E_TERM_SHAPE);
             continue;
         }
-        enum tenon_err rc = tn_pg_member_get(entry, &pid, &member);
+        enum tenon_err rc = may_claim(scope, element)
+                                ? tn_pg_member_get(entry, &pid, &member)
+                                : TENON_E_NOT_ALLOWED;
 
         note(&all, rc);
         if (rc == TENON_OK && member->fresh < UINT32_MAX) {
@@ -286,7 +296,7 @@ static enum tenon_err sync_group(struct tn_pg_scope *scope,
     }
     rc = tn_pg_entry_get(&scope->groups, peer, name.term, &entry);
     if (rc == TENON_OK) {
-        rc = count_fresh(entry, part[1]);
+        rc = count_fresh(scope, entry, part[1]);
         note(&rc, apply_fresh(scope, entry, left, joined));
         entry->round = peer->round;
         tn_pg_entry_tidy(&scope->groups, entry);
@@ -383,10 +393,13 @@ static enum tenon_err join_each(struct tn_pg_scope *scope,
 
     tn_pg_change_init(&joined);
     while (pids_next(pids, &element)) {
-        enum tenon_err rc = tn_pg_pid_of(&pid, element)
-                                ? tn_pg_add_member(scope, entry, &pid, &member)
-                                : TENON_E_TERM_SHAPE;
+        enum tenon_err rc = TENON_E_TERM_SHAPE;
 
+        if (tn_pg_pid_of(&pid, element)) {
+            rc = may_claim(scope, element)
+                     ? tn_pg_add_member(scope, entry, &pid, &member)
+                     : TENON_E_NOT_ALLOWED;
+        }
         note(&all, rc);
         if (rc == TENON_OK) {
             tn_pg_change_add(scope, &joined, member, 1);
@@ -530,7 +543,8 @@ static enum tenon_err feed_cast(struct tn_pg_scope *scope, tenon_term request)
 
     if (tn_tuple_views(request, part, 3) &&
         tenon_term_is_atom(part[0], "sync") && tn_pg_pid_of(&from, part[1])) {
-        return on_sync(scope, &from, part[2]);
+        return may_claim(scope, part[1]) ? on_sync(scope, &from, part[2])
+                                         : TENON_E_NOT_ALLOWED;
     }
     return TENON_E_TERM_SHAPE;
 }
@@ -549,6 +563,9 @@ static enum tenon_err feed_info(struct tn_pg_scope *scope, tenon_term message)
     }
     if (count == 5 || !tn_pg_pid_of(&from, part[1])) {
         return TENON_E_TERM_SHAPE;
+    }
+    if (!may_claim(scope, part[1])) {
+        return TENON_E_NOT_ALLOWED;
     }
     if (count <= 3 && tenon_term_is_atom(part[0], "discover")) {
         return on_discover(scope, &from);

@@ -25,6 +25,9 @@ struct tn_pg_ops {
     /* Members have come or gone. pids: the null view when there was no memory
      * for it. Not called while `watched` is false. */
     void (*changed)(void *user, bool joined, tenon_term group, tenon_term pids);
+    /* Whether what the sender of the message that is being fed says of a
+     * process counts. NULL: always. */
+    bool (*may_claim)(void *user, tenon_term pid);
 };
 
 /* Embedded. */
@@ -47,8 +50,9 @@ void tn_pg_scope_init(struct tn_pg_scope *scope,
 void tn_pg_scope_fini(struct tn_pg_scope *scope);
 
 /* One message of the scope process. Errors: TERM_SHAPE (none of the protocol's,
- * dropped), NOT_FOUND (from a scope that we do not know, dropped), LIMIT and
- * NOMEM (part of it was left out). */
+ * dropped), NOT_FOUND (from a scope that we do not know, dropped), NOT_ALLOWED
+ * (of a process that its sender may not speak for: left out), LIMIT and NOMEM
+ * (part of it was left out). */
 enum tenon_err tn_pg_scope_feed(struct tn_pg_scope *scope, tenon_term message);
 
 /* Forgets the peers on a node, which is lost. */

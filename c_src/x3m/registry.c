@@ -222,13 +222,15 @@ static void on_message(tenon_process *self, void *state, tenon_term term)
     struct tn_x3m *x3m = state;
     struct tn_registry_message message;
 
-    (void)self;
     if (tn_registry_read(term, &message) < 0) {
         log_dropped(x3m, "none of the registry's messages", term);
         return;
     }
-    /* Of the own node nobody else knows better, and a BEAM never says it. */
-    if (strcmp(message.node.text, x3m->node->name.full) != 0) {
+    /* Of the own node nobody else knows better, and a BEAM never says it. A
+     * limited peer speaks for itself alone. */
+    if (strcmp(message.node.text, x3m->node->name.full) != 0 &&
+        tn_may_claim(x3m->node, tn_process_origin(self), "x3m services",
+                     message.node.text, strlen(message.node.text))) {
         handle(x3m, &message);
     }
 }
