@@ -62,6 +62,17 @@ bool tn_address_take(const struct sockaddr *found,
     return true;
 }
 
+bool tn_address_is_same_source(const struct tn_address *one,
+                               const struct tn_address *other)
+{
+    if (tn_address_family(one) != tn_address_family(other)) {
+        return false;
+    }
+    return is_v6(one)
+               ? memcmp(&one->at.v6.sin6_addr, &other->at.v6.sin6_addr, 8) == 0
+               : one->at.v4.sin_addr.s_addr == other->at.v4.sin_addr.s_addr;
+}
+
 uint16_t tn_address_port(const struct tn_address *address)
 {
     return ntohs(is_v6(address) ? address->at.v6.sin6_port

@@ -36,6 +36,11 @@ bool tn_address_take(const struct sockaddr *found,
                      int family,
                      struct tn_address *address);
 
+/* Whether both are likely to be of one machine: the same address, or with IPv6
+ * the same /64, all of which a machine may use as it likes. */
+bool tn_address_is_same_source(const struct tn_address *one,
+                               const struct tn_address *other);
+
 uint16_t tn_address_port(const struct tn_address *address);
 void tn_address_set_port(struct tn_address *address, uint16_t port);
 

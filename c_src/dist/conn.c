@@ -38,8 +38,19 @@ tn_conn *tn_conn_new(tn_dist *dist, bool is_initiator)
     conn->open_handles = 2;
     LIST_INSERT_HEAD(&dist->conns, conn, link);
     dist->conn_count++;
-    dist->handshake_count += !is_initiator;
+    if (!is_initiator) {
+        LIST_INSERT_HEAD(&dist->handshakes, conn, handshake_link);
+        dist->handshake_count++;
+    }
     return conn;
+}
+
+void tn_conn_handshake_over(tn_conn *conn)
+{
+    if (!conn->is_initiator) {
+        LIST_REMOVE(conn, handshake_link);
+        conn->dist->handshake_count--;
+    }
 }
 
 tn_conn *tn_conn_ref(tn_conn *conn)
@@ -280,8 +291,8 @@ void tn_conn_close(tn_conn *conn, const tenon_error *why)
     conn->was_up = conn->state == TN_CONN_UP;
     if (conn->was_up) {
         tn_conn_flush(conn);
-    } else if (!conn->is_initiator) {
-        conn->dist->handshake_count--;
+    } else {
+        tn_conn_handshake_over(conn);
     }
     conn->state = TN_CONN_CLOSING;
     conn->dist->closing_count++;

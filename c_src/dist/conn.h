@@ -75,6 +75,10 @@ struct tn_conn_events {
 #define TN_OUT_MAX_BYTES_DEFAULT (64u * 1024u * 1024u)
 #define TN_CONNS_MAX_DEFAULT 1024u
 #define TN_HANDSHAKES_MAX_DEFAULT 64u
+/* Of all connections: those that may have come from one address, or be under
+ * way at a time to others; those that may be under way to one host. */
+#define TN_CONNS_PART(max) ((max) / 2u + (max) % 2u)
+#define TN_CONNS_HOST_PART(max) ((max) / 8u + ((max) % 8u != 0))
 
 /* Zero means the default, where one is named. */
 struct tn_dist_config {
@@ -162,7 +166,7 @@ TENON_CHECK enum tenon_err tn_dist_listen(tn_dist *dist,
  * peer  copied; full node name.
  * conn  owned: tn_conn_unref.
  *
- * Errors: NAME, LIMIT (max_conns), STOPPED, NOMEM, SYSTEM; then there is no
+ * Errors: NAME, LIMIT (max_conns, or too many attempts under way), STOPPED, NOMEM, SYSTEM; then there is no
  * connection and no event.
  * Threads: loop. Blocks: no. */
 TENON_CHECK enum tenon_err tn_conn_connect(tn_dist *dist,

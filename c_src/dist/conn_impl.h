@@ -49,9 +49,10 @@ struct tn_dist {
                                of them frees it */
     tn_tls_context *tls;    /* NULL: plain connections */
     struct tn_conn_list conns;
-    uint32_t conn_count;      /* length of conns */
-    uint32_t handshake_count; /* accepted and unfinished ones among them */
-    uint32_t closing_count;   /* closing ones among them */
+    uint32_t conn_count;            /* length of conns */
+    struct tn_conn_list handshakes; /* accepted and unfinished ones of them */
+    uint32_t handshake_count;       /* length of handshakes */
+    uint32_t closing_count;         /* closing ones among them */
     bool is_stopping;
     unsigned open_handles; /* of those below */
     uv_timer_t tick;
@@ -110,6 +111,7 @@ struct tn_conn {
     atomic_uint refs;
     tn_dist *dist; /* valid until DOWN */
     LIST_ENTRY(tn_conn) link;
+    LIST_ENTRY(tn_conn) handshake_link; /* accepted, until it is up or closes */
     STAILQ_ENTRY(tn_conn) wanting_link; /* guarded by dist->lock */
     enum tn_conn_state state;
     bool is_initiator;
@@ -180,6 +182,8 @@ const char *tn_conn_print(const tn_conn *conn, char buf[TN_ADDRESS_TEXT_BYTES]);
 /* Takes over a descriptor and watches it. False when the connection was
  * closed for that. */
 bool tn_conn_watch(tn_conn *conn, int fd, int events);
+/* An accepted connection is up, or closes before it is. */
+void tn_conn_handshake_over(tn_conn *conn);
 /* Changes what is watched. */
 void tn_conn_poll(tn_conn *conn, int events);
 /* One handle was closed: perhaps the last one. */
@@ -256,6 +260,8 @@ void tn_out_close(tn_conn *conn);
 
 /* ---- dist.c --------------------------------------------------------------- */
 
+/* One of 0 to below - 1, that nobody outside can foresee well. */
+uint32_t tn_dist_draw(uint32_t below);
 /* That node's cookie. */
 const char *tn_dist_cookie_of(const tn_dist *dist, const char *peer);
 

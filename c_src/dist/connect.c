@@ -407,6 +407,31 @@ static void on_start(uv_timer_t *timer)
     }
 }
 
+/* Names cost nothing: those at a host that does not answer may take only a part
+ * of the connections while they are tried. */
+static enum tenon_err
+check_attempts(const tn_dist *dist, const struct tn_name *to, tenon_error *err)
+{
+    const tn_conn *conn;
+    uint32_t attempts = 0, to_host = 0;
+
+    LIST_FOREACH(conn, &dist->conns, link)
+    {
+        if (conn->is_initiator && conn->state < TN_CONN_UP) {
+            attempts++;
+            to_host += strcmp(conn->way->name.host, to->host) == 0;
+        }
+    }
+    if (attempts >= TN_CONNS_PART(dist->config.max_conns) ||
+        to_host >= TN_CONNS_HOST_PART(dist->config.max_conns)) {
+        return tn_error(err, TENON_E_LIMIT,
+                        "could not connect to node \"%s\": %u attempts are "
+                        "under way, %u of them to that host",
+                        to->full, attempts, to_host);
+    }
+    return TENON_OK;
+}
+
 static enum tenon_err
 check_may_connect(const tn_dist *dist, const char *peer, tenon_error *err)
 {
@@ -441,6 +466,9 @@ enum tenon_err tn_conn_connect_port(tn_dist *dist,
 
     if (rc == TENON_OK) {
         rc = check_may_connect(dist, peer, err);
+    }
+    if (rc == TENON_OK) {
+        rc = check_attempts(dist, &name, err);
     }
     if (rc < 0) {
         return rc;

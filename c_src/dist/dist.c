@@ -5,6 +5,7 @@
 #include <string.h>
 
 #include "base/error.h"
+#include "base/random.h"
 #include "dist/conn_impl.h"
 
 /* ---- what other threads want ------------------------------------------- */
@@ -183,6 +184,7 @@ enum tenon_err tn_dist_new(const struct tn_dist_config *config,
         made->tls = tn_tls_context_ref(config->tls);
     }
     LIST_INIT(&made->conns);
+    LIST_INIT(&made->handshakes);
     STAILQ_INIT(&made->wanting);
     enum tenon_err rc = copy_identity(made, config, err);
 
@@ -270,6 +272,17 @@ void tn_dist_swap_cookies(tn_dist *dist, struct tn_cookies *cookies)
 
     dist->more_cookies = *cookies;
     *cookies = before;
+}
+
+uint32_t tn_dist_draw(uint32_t below)
+{
+    uint32_t drawn = 0;
+
+    /* Without random bytes it is always the same, which is an answer too. */
+    if (below > 1 && tn_random_bytes(&drawn, sizeof drawn) != TENON_OK) {
+        return 0;
+    }
+    return drawn % below;
 }
 
 const char *tn_dist_cookie_of(const tn_dist *dist, const char *peer)

@@ -24,32 +24,96 @@ refuse(tn_dist *dist, int fd, const struct tn_address *peer, const char *reason)
     close(fd);
 }
 
-/* A handshake takes a millisecond: the oldest that is not over is the one that
- * will hardly ever be. Refusing the newest instead would let a handful of
- * silent connections keep every real peer out. */
-static void make_way(tn_dist *dist)
+/* ---- room for one more -------------------------------------------------- */
+
+/* How many unfinished handshakes have come from there. */
+static unsigned begun_from(tn_dist *dist, const struct tn_address *source)
 {
-    tn_conn *conn, *oldest = NULL;
+    tn_conn *conn;
+    unsigned count = 0;
+
+    LIST_FOREACH(conn, &dist->handshakes, handshake_link)
+    {
+        count += tn_address_is_same_source(&conn->address, source);
+    }
+    return count;
+}
+
+/* How far a handshake has come: over TLS, then with a name. */
+static unsigned progress(const tn_conn *conn)
+{
+    return 2u * (conn->state == TN_CONN_SHAKING_HANDS) + conn->is_known;
+}
+
+/* Of the source that has begun most, counting the one that comes now; of those
+ * the least advanced; of those any. The oldest, or the newest, would be chosen
+ * by who comes fastest or stays longest: then a peer that is slow from the
+ * same source would never get in. */
+static tn_conn *choose(tn_dist *dist, const struct tn_address *newcomer)
+{
+    tn_conn *conn, *chosen = NULL;
+    unsigned most = 0, least = 0;
+    uint32_t alike = 0;
+
+    LIST_FOREACH(conn, &dist->handshakes, handshake_link)
+    {
+        unsigned begun = begun_from(dist, &conn->address) +
+                         tn_address_is_same_source(&conn->address, newcomer);
+        unsigned far = progress(conn);
+
+        if (chosen == NULL || begun > most || (begun == most && far < least)) {
+            most = begun;
+            least = far;
+            alike = 0;
+        } else if (begun < most || far > least) {
+            continue;
+        }
+        if (tn_dist_draw(++alike) == 0) {
+            chosen = conn;
+        }
+    }
+    return chosen;
+}
+
+/* A newcomer is let in where another has to go: refusing it instead would let a
+ * handful of silent connections keep every real peer out. */
+static void make_way(tn_dist *dist, const struct tn_address *newcomer)
+{
+    tn_conn *chosen = choose(dist, newcomer);
+
+    if (chosen != NULL) {
+        tn_conn_fail(chosen, TENON_E_LIMIT,
+                     "too many unfinished handshakes, most of them from this "
+                     "address");
+    }
+}
+
+/* Half of the connections may be of one source. */
+static bool source_has_its_part(const tn_dist *dist,
+                                const struct tn_address *source)
+{
+    const tn_conn *conn;
+    uint32_t count = 0;
 
     LIST_FOREACH(conn, &dist->conns, link)
     {
-        if (!conn->is_initiator && conn->state < TN_CONN_UP) {
-            oldest = conn;
-        }
+        count += !conn->is_initiator &&
+                 tn_address_is_same_source(&conn->address, source);
     }
-    if (oldest != NULL) {
-        tn_conn_fail(oldest, TENON_E_LIMIT,
-                     "too many unfinished handshakes: this is the oldest");
-    }
+    return count >= TN_CONNS_PART(dist->config.max_conns);
 }
 
 static void admit(tn_dist *dist, int fd, const struct tn_address *peer)
 {
     if (dist->handshake_count >= dist->config.max_handshakes) {
-        make_way(dist);
+        make_way(dist, peer);
     }
     if (dist->conn_count >= dist->config.max_conns) {
         refuse(dist, fd, peer, "too many connections");
+        return;
+    }
+    if (source_has_its_part(dist, peer)) {
+        refuse(dist, fd, peer, "too many connections from this address");
         return;
     }
     tn_conn *conn = tn_conn_new(dist, false);
@@ -63,6 +127,8 @@ static void admit(tn_dist *dist, int fd, const struct tn_address *peer)
         tn_secure_begin(conn);
     }
 }
+
+/* ---- accepting ----------------------------------------------------------- */
 
 static void on_connection(uv_poll_t *poll, int status, int events);
 

@@ -113,7 +113,7 @@ static void come_up(tn_conn *conn)
     uv_timer_stop(&conn->timer);
     free(conn->handshake);
     conn->handshake = NULL;
-    conn->dist->handshake_count -= !conn->is_initiator;
+    tn_conn_handshake_over(conn);
     conn->state = TN_CONN_UP;
     conn->bytes_in_seen = conn->bytes_in;
     atomic_store_explicit(&conn->is_up, true, memory_order_release);

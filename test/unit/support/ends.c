@@ -278,12 +278,19 @@ void end_turn(uv_loop_t *loop,
 
 int raw_connect(const struct end *to)
 {
+    return raw_connect_from(to, "127.0.0.1");
+}
+
+int raw_connect_from(const struct end *to, const char *source)
+{
     struct tn_address address = tn_address_loopback(AF_INET);
+    struct tn_address from;
     int fd = tn_sock_new(AF_INET);
 
     tn_address_set_port(&address, to->port);
-
     assert_true(fd >= 0);
+    assert_true(tn_address_parse(source, AF_INET, &from));
+    assert_int_equal(bind(fd, &from.at.any, tn_address_len(&from)), 0);
     assert_true(tn_sock_connect(fd, &address) >= 0);
     struct pollfd ready = { .fd = fd, .events = POLLOUT };
 

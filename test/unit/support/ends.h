@@ -81,6 +81,8 @@ void end_turn(uv_loop_t *loop,
 
 /* A socket connected to the end, non-blocking. */
 int raw_connect(const struct end *to);
+/* The same from another address of this machine, "127.0.0.2". */
+int raw_connect_from(const struct end *to, const char *source);
 /* The same, with the handshake done under that name. */
 int raw_join(struct end *to, const char *name);
 void raw_write(int fd, const void *bytes, size_t len);
