@@ -24,11 +24,17 @@ static inline void sip_round(struct state *s)
     s->v2 = rotated(s->v2, 32);
 }
 
-/* One round for a word: the 1 of 1-3. */
-static inline void take_word(struct state *s, uint64_t word)
+static inline void sip_rounds(struct state *s, unsigned rounds)
+{
+    while (rounds-- > 0) {
+        sip_round(s);
+    }
+}
+
+static inline void take_word(struct state *s, uint64_t word, unsigned rounds)
 {
     s->v3 ^= word;
-    sip_round(s);
+    sip_rounds(s, rounds);
     s->v0 ^= word;
 }
 
@@ -43,7 +49,12 @@ static inline uint64_t little_endian(const uint8_t *p, size_t n)
     return word;
 }
 
-uint64_t tn_siphash13(const struct tn_sip_key *key, const void *p, size_t n)
+/* each: rounds for a word; last: at the end. */
+static inline uint64_t siphash(const struct tn_sip_key *key,
+                               const void *p,
+                               size_t n,
+                               unsigned each,
+                               unsigned last)
 {
     /* "somepseudorandomlygeneratedbytes" */
     struct state s = {
@@ -56,14 +67,22 @@ uint64_t tn_siphash13(const struct tn_sip_key *key, const void *p, size_t n)
     const size_t rest = n % 8;
 
     for (size_t words = n / 8; words > 0; words--) {
-        take_word(&s, little_endian(at, 8));
+        take_word(&s, little_endian(at, 8), each);
         at += 8;
     }
     /* The length tells messages apart that end in zeroes. */
-    take_word(&s, little_endian(at, rest) | (uint64_t)(n & 0xff) << 56);
+    take_word(&s, little_endian(at, rest) | (uint64_t)(n & 0xff) << 56, each);
     s.v2 ^= 0xff;
-    sip_round(&s);
-    sip_round(&s);
-    sip_round(&s);
+    sip_rounds(&s, last);
     return s.v0 ^ s.v1 ^ s.v2 ^ s.v3;
+}
+
+uint64_t tn_siphash13(const struct tn_sip_key *key, const void *p, size_t n)
+{
+    return siphash(key, p, n, 1, 3);
+}
+
+uint64_t tn_siphash24(const struct tn_sip_key *key, const void *p, size_t n)
+{
+    return siphash(key, p, n, 2, 4);
 }

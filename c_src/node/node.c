@@ -105,15 +105,18 @@ static enum tenon_err set_identity(tenon_node *node,
     return rc;
 }
 
-/* The first word of references is random, so that those of an earlier run are
+/* The count of tokens starts anywhere, so that references of an earlier run are
  * not met again. */
 static enum tenon_err set_secrets(tenon_node *node, tenon_error *err)
 {
     uint64_t first;
     enum tenon_err rc = tn_random_bytes(&first, sizeof(first));
-    atomic_init(&node->last_ref, first);
+    atomic_init(&node->last_token, first);
     if (rc == TENON_OK) {
         rc = tn_random_bytes(&node->hash_key, sizeof(node->hash_key));
+    }
+    if (rc == TENON_OK) {
+        rc = tn_random_bytes(&node->token_key, sizeof(node->token_key));
     }
     return rc == TENON_OK
                ? rc
@@ -494,17 +497,33 @@ void *tn_node_part(tenon_node *node, const char *key)
     return part;
 }
 
-/* Three words as OTP 23 wants them, the first below 2^18. */
+/* A count that is enciphered costs less than random bytes of the system. */
+static uint64_t next_token(tenon_node *node, uint64_t *number)
+{
+    *number =
+        atomic_fetch_add_explicit(&node->last_token, 1, memory_order_relaxed);
+    return tn_siphash24(&node->token_key, number, sizeof(*number));
+}
+
+uint64_t tn_node_make_token(tenon_node *node)
+{
+    uint64_t number;
+    return next_token(node, &number);
+}
+
+/* Three words as OTP 23 wants them, the first below 2^18: that is the count, so
+ * that two references can be the same only if they are 262144 apart, and their
+ * tokens are the same besides. */
 void tn_node_make_ref(tenon_node *node, tenon_ref *ref)
 {
-    uint64_t number =
-        atomic_fetch_add_explicit(&node->last_ref, 1, memory_order_relaxed);
+    uint64_t number;
+    uint64_t token = next_token(node, &number);
     memset(ref, 0, sizeof(*ref));
     ref->creation = node->creation;
     ref->word_count = 3;
     ref->words[0] = (uint32_t)(number & 0x3ffffu);
-    ref->words[1] = (uint32_t)(number >> 18);
-    ref->words[2] = (uint32_t)(number >> 50);
+    ref->words[1] = (uint32_t)token;
+    ref->words[2] = (uint32_t)(token >> 32);
     memcpy(ref->node, node->name.full, sizeof(ref->node));
 }
 

@@ -58,7 +58,8 @@ struct tenon_node {
     /* constant after the start */
     struct tn_name name;
     uint32_t creation;
-    struct tn_sip_key hash_key; /* of all tables; random */
+    struct tn_sip_key hash_key;  /* of all tables; random */
+    struct tn_sip_key token_key; /* of references and ids; random */
     uint16_t port;
     uint16_t port_max;
     bool no_epmd;
@@ -134,7 +135,7 @@ struct tenon_node {
     bool wake_stays;         /* a handler outlives the loop, and may wake it */
     uint64_t drain_until_ms; /* of the stop: output is waited for */
 
-    atomic_uint_fast64_t last_ref;
+    atomic_uint_fast64_t last_token; /* how many; starts anywhere */
     atomic_bool stall_watch; /* the loop shall check for stalled workers */
     atomic_bool loop_closed; /* the loop takes no more jobs */
 };
@@ -216,7 +217,12 @@ TENON_CHECK tenon_node *tn_node_start(const tenon_node_config *config);
  * failure the node is still there, to be stopped. */
 TENON_CHECK enum tenon_err tn_node_publish(tenon_node *node, tenon_error *err);
 
-/* A reference nobody has had before. Threads: any; with or without the lock. */
+/* 64 bits that only those can know who are told them: what a peer was asked
+ * under them nobody else can answer. Threads: any; with or without the lock. */
+uint64_t tn_node_make_token(tenon_node *node);
+
+/* A reference nobody has had before, and nobody can foretell. Threads: any; with
+ * or without the lock. */
 void tn_node_make_ref(tenon_node *node, tenon_ref *ref);
 
 /* Copies the fields that a caller of an older or newer version knows.

@@ -10,7 +10,6 @@
 #include "node/node.h"
 #include "term/build.h"
 #include "x3m/message.h"
-#include "x3m/x3m.h"
 
 /* ---- ids -------------------------------------------------------------- */
 
@@ -40,43 +39,24 @@ static void base64url_15(const uint8_t bytes[15], char *text)
 }
 
 void tn_message_id_format(uint64_t now_ns,
-                          uint32_t maker,
-                          uint32_t counter,
+                          uint64_t token,
                           char text[TN_MESSAGE_ID_CHARS + 1])
 {
     uint8_t bytes[15];
 
-    put_big_endian(bytes, now_ns, 8);
-    put_big_endian(bytes + 8, maker, 3);
-    put_big_endian(bytes + 11, counter, 4);
+    put_big_endian(bytes, now_ns >> 8, 7);
+    put_big_endian(bytes + 7, token, 8);
     base64url_15(bytes, text);
 }
 
-/* Tells nodes, and mostly their threads, apart: FNV-1a over both. */
-static uint32_t maker_of(const tenon_node *node)
-{
-    uint32_t hash = UINT32_C(2166136261);
-    uint64_t thread = (uint64_t)pthread_self();
-
-    for (const char *p = node->name.full; *p != '\0'; p++) {
-        hash = (hash ^ (uint8_t)*p) * UINT32_C(16777619);
-    }
-    for (unsigned i = 0; i < 8; i++, thread >>= 8) {
-        hash = (hash ^ (uint8_t)thread) * UINT32_C(16777619);
-    }
-    return hash ^ hash >> 24;
-}
-
+/* X3m.System has the process and a count where the token is. A peer could count
+ * on, and answer what another was asked. */
 static tenon_value *new_id(tenon_node *node)
 {
     char text[TN_MESSAGE_ID_CHARS + 1];
-    struct tn_x3m *x3m = tn_x3m_get(node);
 
-    if (x3m == NULL) {
-        return NULL;
-    }
-    tn_message_id_format((uint64_t)tn_wall_ns(), maker_of(node),
-                         atomic_fetch_add(&x3m->last_message, 1), text);
+    tn_message_id_format((uint64_t)tn_wall_ns(), tn_node_make_token(node),
+                         text);
     return tenon_value_format("~s", text);
 }
 

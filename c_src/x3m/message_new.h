@@ -10,11 +10,13 @@
 /* Characters of an id: base64url of 15 bytes. */
 #define TN_MESSAGE_ID_CHARS 20
 
-/* Writes an id: 64 bits of time, 24 of who makes it, 32 of a counter.
- * text: TN_MESSAGE_ID_CHARS and a NUL are written. */
+/* Writes an id: 56 bits of time, in units of 256 ns, and 64 that nobody can
+ * foretell.
+ *
+ * token  of tn_node_make_token.
+ * text   TN_MESSAGE_ID_CHARS and a NUL are written. */
 void tn_message_id_format(uint64_t now_ns,
-                          uint32_t maker,
-                          uint32_t counter,
+                          uint64_t token,
                           char text[TN_MESSAGE_ID_CHARS + 1]);
 
 /* Appends the DateTime of that moment, in UTC, to the microsecond. */

@@ -5,7 +5,6 @@
 #define TN_X3M_X3M_H
 
 #include <pthread.h>
-#include <stdatomic.h>
 #include <stdbool.h>
 #include <sys/queue.h>
 
@@ -23,7 +22,6 @@ SLIST_HEAD(tn_router_list, tenon_router);
 struct tn_x3m {
     tenon_node *node;
     const struct tn_sip_key *hash_key; /* the node's */
-    atomic_uint last_message;          /* counter in message ids */
     struct tn_telemetry telemetry;     /* has a lock of its own */
 
     pthread_mutex_t start_lock; /* guards the start; taken before lock */

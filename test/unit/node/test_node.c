@@ -368,6 +368,31 @@ static void references_differ(void **state)
     tenon_node_stop(node);
 }
 
+/* Who sees one reference cannot count on: of 64 bits each is set in half of the
+ * references, whatever the ones before. */
+static void references_have_64_bits_that_nobody_can_foretell(void **state)
+{
+    tenon_node *node = lone_node(NULL);
+    unsigned set[64] = { 0 }, flipped[64] = { 0 };
+    uint64_t last = 0;
+    (void)state;
+    for (unsigned n = 0; n < 1000; n++) {
+        tenon_ref ref;
+        tenon_make_ref(node, &ref);
+        uint64_t token = (uint64_t)ref.words[2] << 32 | ref.words[1];
+        for (unsigned bit = 0; bit < 64; bit++) {
+            set[bit] += token >> bit & 1;
+            flipped[bit] += (token ^ last) >> bit & 1;
+        }
+        last = token;
+    }
+    for (unsigned bit = 0; bit < 64; bit++) {
+        assert_in_range(set[bit], 350, 650);
+        assert_in_range(flipped[bit], 350, 650);
+    }
+    tenon_node_stop(node);
+}
+
 static void stats_fit_the_program_that_asks(void **state)
 {
     (void)state;
@@ -403,6 +428,7 @@ int main(void)
         cmocka_unit_test(calls_on_the_loop_run_there_one_by_one),
         cmocka_unit_test(jobs_that_are_queued_run_before_the_stop_is_over),
         cmocka_unit_test(references_differ),
+        cmocka_unit_test(references_have_64_bits_that_nobody_can_foretell),
         cmocka_unit_test(stats_fit_the_program_that_asks),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
