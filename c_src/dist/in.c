@@ -167,6 +167,29 @@ static void pass_over(tn_conn *conn, const char *event, const tenon_error *err)
     }
 }
 
+/* Whether both ends of a signal are where they belong. */
+static bool
+is_between_us(tn_conn *conn, const struct tn_signal *signal, tenon_error *err)
+{
+    const char *own = conn->dist->config.name;
+
+    if (!tn_signal_from_peer(signal, conn->name)) {
+        tn_error(err, TENON_E_CONTROL,
+                 "control message: expected the sender of a %s signal to be "
+                 "of node \"%s\", got another",
+                 tn_signal_name(signal->kind), conn->name);
+        return false;
+    }
+    if (!tn_signal_for_node(signal, own)) {
+        tn_error(err, TENON_E_CONTROL,
+                 "control message: expected the receiver of a %s signal to be "
+                 "of node \"%s\", got another",
+                 tn_signal_name(signal->kind), own);
+        return false;
+    }
+    return true;
+}
+
 /* False when the protocol is broken, err then says how. */
 static bool
 deliver_frame(tn_conn *conn, const struct tn_frame *frame, tenon_error *err)
@@ -182,14 +205,7 @@ deliver_frame(tn_conn *conn, const struct tn_frame *frame, tenon_error *err)
                   err);
         return true;
     }
-    if (rc < 0) {
-        return false;
-    }
-    if (!tn_signal_from_peer(&signal, conn->name)) {
-        tn_error(err, TENON_E_CONTROL,
-                 "control message: expected the sender of a %s signal to be "
-                 "of node \"%s\", got another",
-                 tn_signal_name(signal.kind), conn->name);
+    if (rc < 0 || !is_between_us(conn, &signal, err)) {
         return false;
     }
     tn_crowd_note(&conn->crowd, signal.from, conn->read_ns);

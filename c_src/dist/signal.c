@@ -469,6 +469,18 @@ bool tn_signal_from_peer(const struct tn_signal *signal, const char *peer)
     }
 }
 
+bool tn_signal_for_node(const struct tn_signal *signal, const char *node)
+{
+    switch (signal->kind) {
+    case TN_SIG_LINK:
+    case TN_SIG_UNLINK:
+    case TN_SIG_MONITOR:
+        return !is_pid(signal->to) || atom_is(signal->to.bytes + 1, node);
+    default:
+        return true;
+    }
+}
+
 bool tn_signal_is_stale_exit(const struct tn_signal *signal,
                              const char *peer,
                              uint32_t creation)

@@ -163,6 +163,12 @@ TENON_CHECK enum tenon_err tn_signal_encode(struct tn_buf *out,
  * peer  borrowed; full name of the node at the other end, NUL-terminated. */
 bool tn_signal_from_peer(const struct tn_signal *signal, const char *peer);
 
+/* False when it asks for an answer of a process that is not of this node: as
+ * BEAM nodes do, who demand that the answers' `from` is.
+ *
+ * node  borrowed; full name of this node, NUL-terminated. */
+bool tn_signal_for_node(const struct tn_signal *signal, const char *node);
+
 /* True for a link's EXIT to a process of the peer's that belongs to another
  * incarnation of it: BEAM nodes close the connection for that.
  *

@@ -13,6 +13,7 @@
 #include "otp/global.h"
 #include "otp/global_core.h"
 #include "term/build.h"
+#include "term/canonical.h"
 
 /* Between two attempts to set a lock: up to 1/4 s, then up to twice as long
  * each time. */
@@ -167,6 +168,10 @@ static enum tenon_err change(tenon_node *node,
     char text[120];
     if (changing->name.bytes == NULL) {
         return tn_error(err, TENON_E_INVAL, "global: no name");
+    }
+    if (!tn_leaves_levels(changing->name)) {
+        return tn_error(err, TENON_E_TERM_DEEP, "global: name: %s",
+                        tenon_err_text(TENON_E_TERM_DEEP));
     }
     enum tenon_err rc = waiting_init(&changing->waiting, node, err);
     if (rc < 0) {

@@ -400,7 +400,8 @@ TENON_CHECK tenon_value *tn_global_canonical(tenon_term term);
 
 struct tn_gname *tn_gname_find(struct tn_global *global, tenon_term name);
 /* holder: who registers, NULL for a change of names by lock_id: without the
- * lock of the name table the name is dropped. LIMIT, NOMEM: it is as before. */
+ * lock of the name table the name is dropped. LIMIT, NOMEM, TERM_DEEP (the name
+ * or its method could not be told on): it is as before. */
 enum tenon_err tn_gname_insert(struct tn_global *global,
                                tenon_term name,
                                tenon_term pid,

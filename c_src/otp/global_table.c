@@ -391,6 +391,11 @@ enum tenon_err tn_gname_insert(struct tn_global *global,
     if (tenon_term_pid(pid, &at) < 0) {
         return TENON_E_INVAL;
     }
+    /* The others would lose their connections when they are told of it. */
+    if (!tn_leaves_levels(name) || !tn_leaves_levels(method)) {
+        global->io->warn(global->io_user, "global_name_too_deep", at.node);
+        return TENON_E_TERM_DEEP;
+    }
     tenon_value *key = tn_global_canonical(name);
 
     if (key == NULL) {

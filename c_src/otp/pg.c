@@ -533,7 +533,11 @@ static enum tenon_err
 canonical(tenon_builder *built, tenon_term group, tenon_term *name)
 {
     tn_builder_init(built, TENON_PG_GROUP_MAX_BYTES);
-    (void)tn_build_canonical(built, group);
+    if (tn_leaves_levels(group)) {
+        (void)tn_build_canonical(built, group);
+    } else {
+        (void)tn_builder_fail(built, TENON_E_TERM_DEEP);
+    }
     return tenon_builder_term(built, name);
 }
 
@@ -621,7 +625,8 @@ enum tenon_err tenon_pg_members(tenon_node *node,
     if (scope != NULL) {
         rc = tn_pg_scope_members(&scope->core, form, whose, out);
         leave(scope);
-    } else if (rc == TENON_OK || rc == TENON_E_TERM_BIG) {
+    } else if (rc == TENON_OK || rc == TENON_E_TERM_BIG ||
+               rc == TENON_E_TERM_DEEP) {
         rc = tenon_build_nil(out);
     }
     tn_builder_fini(&built);

@@ -27,6 +27,9 @@ struct name {
 
 static enum tenon_err name_init(struct name *name, tenon_term group)
 {
+    if (!tn_leaves_levels(group)) {
+        return TENON_E_LIMIT;
+    }
     tn_builder_init(&name->built, TENON_PG_GROUP_MAX_BYTES);
     (void)tn_build_canonical(&name->built, group);
     enum tenon_err rc = tenon_builder_term(&name->built, &name->term);

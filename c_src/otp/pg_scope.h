@@ -58,7 +58,8 @@ enum tenon_err tn_pg_scope_feed(struct tn_pg_scope *scope, tenon_term message);
 /* Forgets the peers on a node, which is lost. */
 void tn_pg_scope_node_down(struct tn_pg_scope *scope, const char *name);
 
-/* A process of this node joins or leaves a group, in canonical form. Errors:
+/* A process of this node joins or leaves a group, in canonical form and not too
+ * deep to be told of (tn_leaves_levels). Errors:
  * LIMIT, NOMEM, NOPROC (it cannot be monitored); NOT_FOUND. */
 TENON_CHECK enum tenon_err
 tn_pg_scope_join(struct tn_pg_scope *scope, tenon_term group, tenon_term pid);

@@ -6,6 +6,7 @@
 #include "term/build.h"
 #include "term/bytes.h"
 #include "term/index.h"
+#include "term/scan.h"
 #include "term/tags.h"
 #include "term/view.h"
 
@@ -338,4 +339,11 @@ enum tenon_err tn_build_canonical(tenon_builder *out, tenon_term term)
         tn_index_fini(&index);
     }
     return tenon_builder_error(out);
+}
+
+bool tn_leaves_levels(tenon_term term)
+{
+    const uint32_t most = TENON_TERM_MAX_DEPTH - TN_LEVELS_AROUND_KEPT;
+
+    return term.len / 2 <= most || tn_scan_depth(term.bytes, term.len) <= most;
 }

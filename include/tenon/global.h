@@ -55,7 +55,8 @@ enum tenon_global_resolve {
  *
  * Errors: INVAL, NOTSUP, EXISTS (the name is taken: `no`), TIMEOUT (with some
  * nodes told already it may still come about), LIMIT (names, or changes that
- * wait), NOMEM, STOPPED, NOT_ALLOWED (loop thread).
+ * wait), NOMEM, STOPPED, NOT_ALLOWED (loop thread), TERM_DEEP (name: at most 496
+ * levels).
  * Threads: any. Blocks: up to timeout_ms; not on the loop.
  * Source: global:register_name/3. */
 TENON_API TENON_CHECK enum tenon_err

@@ -51,7 +51,7 @@ tenon_pg_start(tenon_node *node, const char *scope, tenon_error *err);
 
 /* A process of this node joins a group.
  * Errors: INVAL, NOPROC (no such scope here, or the process has ended), LIMIT,
- * NOMEM, TERM_BIG (group).
+ * NOMEM, TERM_BIG and TERM_DEEP (group: at most 496 levels).
  * Threads: any. Blocks: no. Source: pg:join/3. */
 TENON_API TENON_CHECK enum tenon_err
 tenon_pg_join(tenon_process *member, const char *scope, tenon_term group);

@@ -237,7 +237,7 @@ static void own_process(struct world *world, struct input *in, bool joins)
     tenon_term canonical;
 
     MUST(process != NULL && name != NULL);
-    if (group != NULL &&
+    if (group != NULL && tn_leaves_levels(tenon_value_term(group)) &&
         tn_build_canonical(name, tenon_value_term(group)) == TENON_OK) {
         MUST(tenon_builder_term(name, &canonical) == TENON_OK);
         enum tenon_err rc =

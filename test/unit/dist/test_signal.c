@@ -534,6 +534,29 @@ static void senders_of_a_third_node_are_seen(void **state)
     }
 }
 
+static void
+what_is_answered_for_a_process_must_be_for_one_of_this_node(void **state)
+{
+    static const enum tn_signal_kind strict[] = { TN_SIG_LINK, TN_SIG_UNLINK,
+                                                  TN_SIG_MONITOR };
+
+    (void)state;
+    for (size_t i = 0; i < sizeof strict / sizeof *strict; i++) {
+        struct tn_signal signal = whole(strict[i]);
+
+        signal.to = VIEW(PID);
+        assert_true(tn_signal_for_node(&signal, "a@b"));
+        signal.to = VIEW(OTHER_PID);
+        assert_false(tn_signal_for_node(&signal, "a@b"));
+        signal.to = VIEW(ATOM);
+        assert_true(tn_signal_for_node(&signal, "a@b"));
+    }
+    struct tn_signal message = whole(TN_SIG_SEND);
+
+    message.to = VIEW(OTHER_PID);
+    assert_true(tn_signal_for_node(&message, "a@b"));
+}
+
 static void only_exits_to_another_incarnation_are_stale(void **state)
 {
     struct tn_signal exit = whole(TN_SIG_EXIT);
@@ -563,6 +586,8 @@ int main(void)
         cmocka_unit_test(terms_that_do_not_pass_the_scan_are_refused),
         cmocka_unit_test(what_is_too_deep_is_dropped_or_answered),
         cmocka_unit_test(senders_of_a_third_node_are_seen),
+        cmocka_unit_test(
+            what_is_answered_for_a_process_must_be_for_one_of_this_node),
         cmocka_unit_test(only_exits_to_another_incarnation_are_stale),
     };
 

@@ -207,6 +207,24 @@ static void what_does_not_exist_is_answered_at_once(void **state)
     leave(&peer);
 }
 
+/* The answer would have to come from a process of that node, for which a BEAM
+ * node ends the connection. */
+static void
+a_link_to_a_process_of_another_node_ends_the_connection(void **state)
+{
+    (void)state;
+    struct peer peer;
+    uint8_t pid[80];
+    join(&peer, "p@127.0.0.1");
+    send_signal(&peer, (struct tn_signal){
+                           .kind = TN_SIG_LINK,
+                           .from = peer.pid,
+                           .to = make_pid(pid, "q@127.0.0.1", 1, 1000) });
+    RUN_UNTIL(&loop, peer.end.downs == 1);
+    assert_int_equal(peer.got.of[TN_SIG_EXIT], 0);
+    leave(&peer);
+}
+
 static void a_peer_cannot_end_the_monitor_of_another_peer(void **state)
 {
     (void)state;
@@ -951,6 +969,7 @@ int main(void)
     const struct CMUnitTest tests[] = {
         TEST(a_reference_that_is_used_twice_is_answered_once),
         TEST(what_does_not_exist_is_answered_at_once),
+        TEST(a_link_to_a_process_of_another_node_ends_the_connection),
         TEST(a_peer_cannot_end_the_monitor_of_another_peer),
         TEST(a_peer_ends_only_monitors_of_its_own_processes),
         TEST(link_signals_about_no_link_change_nothing),

@@ -267,7 +267,7 @@ static inline void sim_demonitor(void *io, const tenon_ref *ref)
 static inline bool sim_is_alive(void *io, const tenon_pid *pid)
 {
     struct sim_node *me = io;
-    for (int i = 0; i < me->sim->dead_count; i++) {
+    for (int i = 0; i < me->sim->dead_count && i < 16; i++) {
         if (tenon_pid_equal(&me->sim->dead[i], pid)) {
             return false;
         }

@@ -522,6 +522,40 @@ static void a_name_needs_its_lock(void **state)
     sim_fini(&sim);
 }
 
+/* Else no node that comes later could be told of the names. */
+static void a_name_too_deep_to_be_told_on_is_not_kept(void **state)
+{
+    (void)state;
+    char deep[2 * 508 + 1] = "";
+    memset(deep, '{', 508);
+    memset(deep + 508, '}', 508);
+    assert_true(sim_init(&sim, 3));
+    sim_link(&sim, 0, 1);
+    assert_true(sim_run(&sim));
+    tenon_pid holder = sim_pid(&sim, 1, 10);
+    tenon_value *name = tenon_value_format(deep);
+    assert_non_null(name);
+    assert_true(ask_lock(0, "{:set_lock, {:global, :me}}", 10));
+    for (int i = 0; i < 2; i++) {
+        tenon_value *simple = tenon_value_format(":n");
+        tenon_term terms[] = { tenon_value_term(name),
+                               tenon_value_term(simple) };
+        tenon_value *message = tenon_value_format(
+            "{:\"$gen_call\", {~p, :told}, {:register, ~t, ~p, ~t}}", &holder,
+            terms[i], &holder, terms[1 - i]);
+        tn_global_message(sim.node[0].global, tenon_value_term(message));
+        tenon_value_free(message);
+        tenon_value_free(simple);
+    }
+    assert_int_equal(HASH_COUNT(sim.node[0].global->names), 0);
+    sim_die(&sim, &holder);
+    sim_link(&sim, 0, 2);
+    assert_true(sim_run(&sim));
+    assert_one_mesh();
+    tenon_value_free(name);
+    sim_fini(&sim);
+}
+
 static void a_question_waits_for_the_lock(void **state)
 {
     (void)state;
@@ -756,6 +790,7 @@ int main(void)
         cmocka_unit_test(a_lock_has_one_requester_and_many_holders),
         cmocka_unit_test(there_is_a_limit_to_locks),
         cmocka_unit_test(a_name_needs_its_lock),
+        cmocka_unit_test(a_name_too_deep_to_be_told_on_is_not_kept),
         cmocka_unit_test(a_question_waits_for_the_lock),
         cmocka_unit_test(a_node_of_version_5_is_spoken_to_as_such),
         cmocka_unit_test(a_node_of_version_8_that_locks_first_is_answered),

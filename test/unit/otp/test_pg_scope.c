@@ -435,6 +435,48 @@ static void limits_leave_out_what_is_beyond_them(void **state)
 }
 
 /* Whatever was taken is given back in the end, as stop() sees. */
+/* {{...}}: that many levels. owned: tenon_value_free. */
+static tenon_value *nested(unsigned levels)
+{
+    tenon_builder *out = tenon_builder_new();
+    tenon_term term;
+
+    for (unsigned i = 1; i < levels; i++) {
+        tenon_build_tuple(out, 1);
+    }
+    tenon_build_tuple(out, 0);
+    assert_int_equal(tenon_builder_term(out, &term), TENON_OK);
+    tenon_value *value = tenon_value_new(term);
+
+    tenon_builder_free(out);
+    return value;
+}
+
+static void a_group_too_deep_to_be_told_of_is_left_out(void **state)
+{
+    struct asked *asked = *state;
+    tenon_builder *out = tenon_builder_new();
+    const unsigned levels[] = { 496, 508 };
+
+    know_peer(asked);
+    for (size_t i = 0; i < 2; i++) {
+        tenon_value *group = nested(levels[i]);
+        tenon_term name = tenon_value_term(group);
+        enum tenon_err expected = i == 0 ? TENON_OK : TENON_E_LIMIT;
+
+        assert_int_equal(
+            tn_pg_scope_feed(&asked->scope,
+                             term_of("{:join, ~t, ~t, ~t}", term_of(PEER), name,
+                                     term_of("#PID<b@h.1.0>"))),
+            expected);
+        assert_int_equal(tn_pg_scope_all(&asked->scope, out), TENON_OK);
+        tenon_builder_reset(out);
+        tenon_value_free(group);
+    }
+    assert_int_equal(asked->scope.groups.memberships, 1);
+    tenon_builder_free(out);
+}
+
 static void changed_messages_break_nothing(void **state)
 {
     static const char *const seeds[] = {
@@ -492,6 +534,7 @@ int main(void)
         TEST(what_a_beam_of_any_release_encodes_is_one_group),
         TEST(what_is_no_message_of_the_protocol_is_refused),
         TEST(limits_leave_out_what_is_beyond_them),
+        TEST(a_group_too_deep_to_be_told_of_is_left_out),
         TEST(changed_messages_break_nothing),
     };
     return cmocka_run_group_tests_name("otp/pg_scope", tests, NULL, NULL);
