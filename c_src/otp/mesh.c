@@ -41,14 +41,41 @@ struct question {
     char peer[TENON_NODE_NAME_MAX_BYTES + 1];
 };
 
-/* A C node may have no such function: it has nobody to introduce. The rules may
- * have been read again since the question. */
+/* A limited peer would choose whom this node calls, and proves its cookie to.
+ * Of its list the first name stands for all in what is counted and logged. */
+static void ignore_all(const struct question *question, tenon_term names)
+{
+    tenon_node *node = question->node;
+    tn_access *access = tn_peer_access(node, question->peer);
+    tenon_cursor at;
+    tenon_term element;
+    tenon_atom name;
+    bool claimed = false;
+    tenon_cursor_init(&at, names);
+    while (!claimed && tenon_cursor_next(&at, &element)) {
+        claimed = tenon_term_atom(element, &name) == TENON_OK &&
+                  strcmp(name.text, node->name.full) != 0;
+    }
+    if (claimed) {
+        (void)tn_may_claim(node, access, "nodes()", name.text,
+                           strlen(name.text));
+    }
+    tn_access_unref(access);
+}
+
+/* A C node may have no such function: it has nobody to introduce. The rules of
+ * now count, not those of the question. */
 static void on_nodes(void *user, const tenon_result *result)
 {
     struct question *question = user;
-    if (result->code == TENON_OK &&
-        tn_peer_is_unlimited(question->node, question->peer)) {
+    if (result->code != TENON_OK) {
+        free(question);
+        return;
+    }
+    if (tn_peer_is_unlimited(question->node, question->peer)) {
         connect_all(question->node, result->value);
+    } else {
+        ignore_all(question, result->value);
     }
     free(question);
 }
@@ -72,7 +99,7 @@ static enum tenon_err ask(tenon_node *node, const char *name)
 static void on_peer(void *user, const char *name, bool up, bool visible)
 {
     tenon_node *node = user;
-    if (!up || !visible || !tn_peer_is_unlimited(node, name)) {
+    if (!up || !visible) {
         return;
     }
     enum tenon_err rc = ask(node, name);

@@ -7,8 +7,8 @@
 
 /* From now on asks each visible node that comes up for the nodes that it is
  * connected with, and connects to those; a node that is hidden or has
- * no_connect_all does nothing. A peer that a rule limits is not asked: it
- * would choose whom this node calls, and proves its cookie to.
+ * no_connect_all does nothing. What a peer that rules limit answers is
+ * counted and logged, and nobody is called for it.
  * Errors: NOMEM, STOPPED. */
 TENON_CHECK enum tenon_err tn_mesh_start(tenon_node *node, tenon_error *err);
 

@@ -245,28 +245,42 @@ static void probe_register(tenon_call *call, void *user)
     free(module);
 }
 
-/* Appends to a map, for each of the atoms, who offers that service. */
+/* Appends the service and who offers it. */
+static void build_offers(tenon_builder *out, tenon_term all, tenon_term service)
+{
+    tenon_term offers;
+    tenon_atom name;
+
+    tenon_build_term(out, service);
+    if (tenon_term_atom(service, &name) == TENON_OK &&
+        tenon_map_get_atom(all, name.text, &offers) == TENON_OK) {
+        tenon_build_term(out, offers);
+    } else {
+        tenon_build_nil(out);
+    }
+}
+
+/* Appends a map, of an atom or of each in a list. */
 static void
 build_providers(tenon_builder *out, tenon_term all, tenon_term asked)
 {
     tenon_cursor at;
-    tenon_term service, offers;
-    tenon_atom name;
+    tenon_term service;
 
+    if (tenon_term_type(asked) == TENON_TYPE_ATOM) {
+        tenon_build_map(out, 1);
+        build_offers(out, all, asked);
+        return;
+    }
     tenon_build_map(out, tenon_term_count(asked));
     tenon_cursor_init(&at, asked);
     while (tenon_cursor_next(&at, &service)) {
-        tenon_build_term(out, service);
-        if (tenon_term_atom(service, &name) == TENON_OK &&
-            tenon_map_get_atom(all, name.text, &offers) == TENON_OK) {
-            tenon_build_term(out, offers);
-        } else {
-            tenon_build_nil(out);
-        }
+        build_offers(out, all, service);
     }
 }
 
-/* providers([service]): a map of each to [{node, router}]. */
+/* providers(service), providers([service]): a map of each to
+ * [{node, router}]. */
 static void probe_providers(tenon_call *call, void *user)
 {
     tenon_builder *all = tenon_builder_new(), *out = tenon_builder_new();

@@ -185,6 +185,33 @@ static void a_refused_peer_is_not_called(void **state)
     assert_int_equal(stats_of(peer).peers, 0);
 }
 
+/* One of a node that is not connected would have this one call it. */
+static void an_answer_goes_to_nodes_that_are_connected(void **state)
+{
+    (void)state;
+    start_with("{peer, '*', []}.");
+    connect_nodes(peer, ruled);
+    tn_access *access = tn_peer_access(ruled, tenon_node_name(peer));
+
+    assert_non_null(access);
+    for (int i = 0; i < 3; i++) {
+        tenon_pid pid = { .id = 1, .creation = 1 };
+
+        snprintf(pid.node, sizeof pid.node, "%s",
+                 i == 0 ? "third@127.0.0.9"
+                        : tenon_node_name(i == 1 ? ruled : peer));
+        tenon_value *to = must_format_pid(&pid);
+
+        assert_int_equal(
+            tn_may_answer(ruled, access, tenon_value_term(to), true), i == 2);
+        assert_int_equal(
+            tn_may_answer(ruled, access, tenon_value_term(to), false), i == 2);
+        tenon_value_free(to);
+    }
+    assert_int_equal(stats_of(ruled).names_refused, 4);
+    tn_access_unref(access);
+}
+
 static void a_function_that_is_not_granted_raises_not_allowed(void **state)
 {
     char text[200];
@@ -424,6 +451,7 @@ int main(void)
     const struct CMUnitTest tests[] = {
         RULED_TEST(a_refused_peer_is_told_and_counted),
         RULED_TEST(a_refused_peer_is_not_called),
+        RULED_TEST(an_answer_goes_to_nodes_that_are_connected),
         RULED_TEST(a_function_that_is_not_granted_raises_not_allowed),
         RULED_TEST(refusals_are_logged_once_in_a_while),
         RULED_TEST(a_name_that_is_not_granted_is_nobody),

@@ -48,7 +48,17 @@ struct adversary {
     bool answered;     /* it has its answer: */
     char answer[1000]; /* as inspect prints it */
     unsigned of[TN_SIG_KINDS];
+    /* The node's question for nodes(); NULL: it has not come. */
+    tenon_value *spawn_ref, *spawn_from, *spawn_arg;
 };
+
+static inline void forget_question(struct adversary *evil)
+{
+    tenon_value_free(evil->spawn_ref);
+    tenon_value_free(evil->spawn_from);
+    tenon_value_free(evil->spawn_arg);
+    evil->spawn_ref = evil->spawn_from = evil->spawn_arg = NULL;
+}
 
 static inline void
 record(struct end *end, tn_conn *conn, const struct tn_signal *signal)
@@ -58,6 +68,13 @@ record(struct end *end, tn_conn *conn, const struct tn_signal *signal)
     tenon_ref ref;
     (void)conn;
     evil->of[signal->kind]++;
+    if (signal->kind == TN_SIG_SPAWN_REQUEST) {
+        forget_question(evil);
+        assert_true(tenon_match(signal->payload, "[~t | _]", &value));
+        evil->spawn_ref = tenon_value_new(signal->ref);
+        evil->spawn_from = tenon_value_new(signal->from);
+        evil->spawn_arg = tenon_value_new(value);
+    }
     if (signal->kind == TN_SIG_SEND &&
         tenon_match(signal->payload, "{~r, ~t}", &ref, &value) &&
         tenon_ref_equal(&ref, &evil->asked)) {

@@ -69,6 +69,8 @@ struct sim {
     int count;
     bool linked[SIM_NODES][SIM_NODES];
     bool barred[SIM_NODES][SIM_NODES]; /* cannot connect */
+    bool limits[SIM_NODES][SIM_NODES]; /* the rules of the first: the second */
+    int ignored_count;
     struct sim_event events[SIM_EVENTS];
     unsigned first, last;
     struct sim_call calls[SIM_CALLS];
@@ -340,6 +342,23 @@ static inline void sim_warn(void *io, const char *event, const char *node)
     (void)node;
 }
 
+static inline bool sim_is_limited(void *io, const char *node)
+{
+    struct sim_node *me = io;
+    int other = sim_find(me->sim, node);
+    return other >= 0 && me->sim->limits[me->index][other];
+}
+
+static inline void
+sim_ignored(void *io, const char *by, const char *what, const char *about)
+{
+    struct sim_node *me = io;
+    (void)by;
+    (void)what;
+    (void)about;
+    me->sim->ignored_count++;
+}
+
 static const struct tn_global_io sim_io = {
     .send = sim_send,
     .send_pid = sim_send_pid,
@@ -357,6 +376,8 @@ static const struct tn_global_io sim_io = {
     .now_ms = sim_now_ms,
     .kill = sim_kill,
     .warn = sim_warn,
+    .is_limited = sim_is_limited,
+    .ignored = sim_ignored,
 };
 
 /* ---- links ------------------------------------------------------------- */
@@ -412,6 +433,14 @@ static inline void sim_cut(struct sim *sim, int a, int b)
 
 /* ---- running ----------------------------------------------------------- */
 
+static inline void
+sim_give(struct sim *sim, const struct sim_event *event, tenon_term message)
+{
+    bool limited = sim->limits[event->to][event->from];
+    tn_global_message_by(sim->node[event->to].global,
+                         limited ? sim->node[event->from].name : NULL, message);
+}
+
 static inline void sim_deliver_call(struct sim *sim,
                                     const struct sim_event *event)
 {
@@ -424,7 +453,7 @@ static inline void sim_deliver_call(struct sim *sim,
         sim_cut_later(sim, event->from, event->to);
         return;
     }
-    tn_global_message(sim->node[event->to].global, tenon_value_term(message));
+    sim_give(sim, event, tenon_value_term(message));
     tenon_value_free(message);
 }
 
@@ -457,8 +486,7 @@ static inline void sim_deliver(struct sim *sim, const struct sim_event *event)
     struct tn_gcall *call;
     switch (event->kind) {
     case SIM_MESSAGE:
-        tn_global_message(sim->node[event->to].global,
-                          tenon_value_term(event->value));
+        sim_give(sim, event, tenon_value_term(event->value));
         break;
     case SIM_CALL:
         sim_deliver_call(sim, event);

@@ -204,6 +204,28 @@ static void a_process_and_a_node_take_their_names_along(void **state)
     sim_fini(&sim);
 }
 
+/* The next that is on the way. */
+static void deliver_one(void)
+{
+    if (sim.first != sim.last) {
+        struct sim_event event = sim.events[sim.first++ % SIM_EVENTS];
+        sim_deliver(&sim, &event);
+        tenon_value_free(event.value);
+    }
+}
+
+/* What the first node has sent to that one. */
+static void deliver_to(int node)
+{
+    for (unsigned i = sim.first; i != sim.last; i++) {
+        struct sim_event *event = &sim.events[i % SIM_EVENTS];
+        if (event->from == 0 && event->to == node) {
+            sim_deliver(&sim, event);
+            event->to = -1;
+        }
+    }
+}
+
 /* ---- clashes ----------------------------------------------------------- */
 
 static void start_clash(const char *method)
@@ -265,6 +287,92 @@ static void a_clash_with_an_unknown_method_takes_the_name(void **state)
     start_clash("some_other_name");
     assert_everywhere(":name", "none");
     assert_int_equal(sim.told_count, 0);
+    sim_fini(&sim);
+}
+
+/* ---- peers that rules limit --------------------------------------------- */
+
+static void a_limited_member_has_its_own_names_and_no_others(void **state)
+{
+    (void)state;
+    assert_true(sim_init(&sim, 3));
+    sim.limits[0][2] = sim.limits[1][2] = true;
+    sim_link(&sim, 0, 1);
+    assert_true(sim_run(&sim));
+    assert_int_equal(set_name(1, ":name", 5, "random_exit_name"), TENON_OK);
+    assert_int_equal(set_name(2, ":name", 6, "random_exit_name"), TENON_OK);
+    assert_int_equal(set_name(2, ":mine", 7, "random_exit_name"), TENON_OK);
+    sim_link(&sim, 0, 2);
+    assert_true(sim_run(&sim));
+    assert_one_mesh();
+    assert_everywhere(":name", "5@b@sim");
+    assert_everywhere(":mine", "7@c@sim");
+    assert_int_equal(sim.told_count, 0); /* nobody has been ended */
+    assert_true(sim.ignored_count > 0);
+    /* It goes on as a member. */
+    assert_int_equal(set_name(2, ":later", 8, "random_exit_name"), TENON_OK);
+    assert_everywhere(":later", "8@c@sim");
+    assert_int_equal(set_name(0, ":ours", 9, "random_exit_name"), TENON_OK);
+    assert_everywhere(":ours", "9@a@sim");
+    tenon_pid pid = sim_pid(&sim, 2, 10);
+    (void)change(2, TN_G_REREGISTER, ":ours", &pid, "random_exit_name");
+    assert_true(sim_run(&sim));
+    assert_string_equal(name_at(0, ":ours"), "9@a@sim");
+    assert_string_equal(name_at(1, ":ours"), "9@a@sim");
+    (void)change(2, TN_G_UNREGISTER, ":later", NULL, "random_exit_name");
+    assert_true(sim_run(&sim));
+    assert_everywhere(":later", "none");
+    sim_fini(&sim);
+}
+
+/* The side with the smaller name decides; what a limited one decides of others
+ * does not count. */
+static void a_limited_member_decides_no_clash(void **state)
+{
+    (void)state;
+    assert_true(sim_init(&sim, 3));
+    sim.limits[1][0] = sim.limits[2][0] = true;
+    sim_link(&sim, 1, 2);
+    assert_true(sim_run(&sim));
+    assert_int_equal(set_name(2, ":name", 5, "random_exit_name"), TENON_OK);
+    assert_int_equal(set_name(0, ":name", 6, "random_notify_name"), TENON_OK);
+    assert_int_equal(set_name(0, ":mine", 7, "random_notify_name"), TENON_OK);
+    sim_link(&sim, 0, 1);
+    assert_true(sim_run(&sim));
+    assert_string_equal(name_at(1, ":name"), "5@c@sim");
+    assert_string_equal(name_at(2, ":name"), "5@c@sim");
+    assert_string_equal(name_at(1, ":mine"), "7@a@sim");
+    sim_fini(&sim);
+}
+
+/* What a limited peer brings along is not passed on in this node's name. */
+static void a_limited_member_brings_nobody_along(void **state)
+{
+    (void)state;
+    assert_true(sim_init(&sim, 4));
+    sim.limits[0][2] = true;
+    for (int i = 0; i < 3; i++) {
+        sim.barred[i][3] = sim.barred[3][i] = i != 2;
+    }
+    sim_link(&sim, 0, 1);
+    assert_true(sim_run(&sim));
+    sim_link(&sim, 2, 3);
+    assert_true(sim_run(&sim));
+    assert_int_equal(set_name(3, ":far", 5, "random_exit_name"), TENON_OK);
+    sim.barred[2][1] = sim.barred[1][2] = true;
+    sim_link(&sim, 0, 2);
+    /* No further than that the two know each other. */
+    while (!knows(0, 2)) {
+        assert_true(sim.first != sim.last || sim_fire_timer(&sim));
+        deliver_one();
+    }
+    assert_false(knows(0, 3));
+    assert_null(tn_gpeer_find(sim.node[0].global, "d@sim"));
+    assert_string_equal(name_at(0, ":far"), "none");
+    deliver_to(1);
+    assert_true(knows(1, 2));
+    assert_false(knows(1, 3));
+    assert_string_equal(name_at(1, ":far"), "none");
     sim_fini(&sim);
 }
 
@@ -779,6 +887,9 @@ int main(void)
         cmocka_unit_test(a_clash_notifies_the_process_on_the_greater_node),
         cmocka_unit_test(a_clash_notifies_both_and_takes_the_name),
         cmocka_unit_test(a_clash_with_an_unknown_method_takes_the_name),
+        cmocka_unit_test(a_limited_member_has_its_own_names_and_no_others),
+        cmocka_unit_test(a_limited_member_decides_no_clash),
+        cmocka_unit_test(a_limited_member_brings_nobody_along),
         cmocka_unit_test(members_that_lose_each_other_are_given_up),
         cmocka_unit_test(two_that_give_each_other_up_at_once_part),
         cmocka_unit_test(who_is_known_by_one_side_alone_gets_a_new_connection),

@@ -9,8 +9,9 @@
 #include <cmocka.h>
 
 #include "adversary.h"
+#include "otp/rex.h"
 
-#define NOBODY "victim@10.0.0.1"
+#define NOBODY "victim@127.0.0.9"
 #define RULES                                                                  \
     "{peer, 'evil@*', []}. "                                                   \
     "{peer, 'some@*', [{functions, [{m, leader, 0}, {net_adm, ping, 1}, "      \
@@ -45,6 +46,7 @@ static int stop(void **state)
     end_box(box);
     end_box(own);
     end_close(&evil.end);
+    forget_question(&evil);
     stop_nodes();
     return 0;
 }
@@ -56,15 +58,44 @@ static const char *good_name(void)
 
 /* ---- the mesh ------------------------------------------------------------ */
 
-static void is_not_asked_which_nodes_it_knows(void **state)
+/* Answers the node's question for nodes() with one name. */
+static void answer_nodes(struct adversary *peer, const char *name)
+{
+    RUN_UNTIL(&loop, peer->spawn_ref != NULL);
+    tenon_value *answer = tenon_value_format("{~t, :return, [~a, ~a]}",
+                                             tenon_value_term(peer->spawn_arg),
+                                             tenon_node_name(ruled), name);
+    assert_non_null(answer);
+    send_signal(peer,
+                (struct tn_signal){ .kind = TN_SIG_SPAWN_REPLY,
+                                    .to = tenon_value_term(peer->spawn_from),
+                                    .ref = tenon_value_term(peer->spawn_ref),
+                                    .flags = TN_SPAWN_MONITOR,
+                                    .payload = peer->pid });
+    send_signal(peer,
+                (struct tn_signal){ .kind = TN_SIG_DOWN,
+                                    .from = peer->pid,
+                                    .to = tenon_value_term(peer->spawn_from),
+                                    .ref = tenon_value_term(peer->spawn_ref),
+                                    .payload = tenon_value_term(answer) });
+    tenon_value_free(answer);
+}
+
+static void names_nobody_whom_the_node_calls(void **state)
 {
     struct adversary other;
     (void)state;
-    settle(&evil);
-    assert_int_equal(evil.of[TN_SIG_SPAWN_REQUEST], 0);
+    answer_nodes(&evil, NOBODY);
+    WAIT_FOR(claims() == 1);
+    assert_false(is_peer(ruled, NOBODY));
+    assert_true(has_logged("claim=\"nodes() of " NOBODY "\""));
     join_as(&other, "other@127.0.0.1");
-    RUN_UNTIL(&loop, other.of[TN_SIG_SPAWN_REQUEST] == 1);
+    answer_nodes(&other, "third@127.0.0.1");
+    WAIT_FOR(has_logged("peer=third@127.0.0.1"));
+    assert_int_equal(claims(), 1);
+    assert_false(has_logged("peer=" NOBODY));
     end_close(&other.end);
+    forget_question(&other);
 }
 
 /* ---- global: nodes ------------------------------------------------------- */
@@ -481,6 +512,52 @@ static void finds_nobody_else(void **state)
     assert_int_equal(stats_of(ruled).names_refused, 1);
 }
 
+/* ---- processes without a name --------------------------------------------- */
+
+static void send_pid(const tenon_pid *pid, tenon_value *message)
+{
+    tenon_value *to = must_format_pid(pid);
+    assert_non_null(message);
+    send_signal(&evil,
+                (struct tn_signal){ .kind = TN_SIG_SEND,
+                                    .from = evil.pid,
+                                    .to = tenon_value_term(to),
+                                    .payload = tenon_value_term(message) });
+    tenon_value_free(message);
+    tenon_value_free(to);
+}
+
+static void writes_and_is_answered_as_itself(void **state)
+{
+    tenon_pid leader = pid_of(ruled->group_leader), others = pid_of(box);
+    (void)state;
+    settle(&evil);
+    unsigned before = evil.of[TN_SIG_SEND];
+    send_pid(&leader, tenon_value_format("{:io_request, ~p, 1, {:put_chars, "
+                                         ":unicode, \"\"}}",
+                                         &others));
+    send_pid(&leader, tenon_value_format("{:io_request, ~t, 1, {:put_chars, "
+                                         ":unicode, \"\"}}",
+                                         evil.pid));
+    RUN_UNTIL(&loop, evil.of[TN_SIG_SEND] == before + 1);
+    assert_int_equal(stats_of(ruled).names_refused, 1);
+    assert_no_message(box);
+}
+
+static void runs_nothing_by_the_nodes_own_calls(void **state)
+{
+    tenon_pid calls;
+    (void)state;
+    tn_local_rpc_pid(ruled, &calls);
+    evil.asked = (tenon_ref){ .creation = 1000, .word_count = 3 };
+    snprintf(evil.asked.node, sizeof evil.asked.node, "%s", EVIL);
+    evil.answered = false;
+    send_pid(&calls, tenon_value_format(
+                         "{:\"$gen_call\", {~t, ~r}, [~r, :m, :leader, []]}",
+                         evil.pid, &evil.asked, &evil.asked));
+    WAIT_FOR(stats_of(ruled).functions_refused == 1);
+}
+
 /* ---- functions that were granted ------------------------------------------ */
 
 static void granted_functions_call_nobody(void **state)
@@ -510,6 +587,7 @@ static void granted_functions_call_nobody(void **state)
         ask(&some, "rex", run_request("call", "m", "leader", "[]", &leader)),
         text);
     end_close(&some.end);
+    forget_question(&some);
 }
 
 static void a_clash_of_names_ends_nobody_for_it(void **state)
@@ -534,6 +612,7 @@ static void a_clash_of_names_ends_nobody_for_it(void **state)
     tenon_value_free(pid);
     tenon_value_free(list);
     end_close(&some.end);
+    forget_question(&some);
 }
 
 #define TEST(name) cmocka_unit_test_setup_teardown(name, start, stop)
@@ -541,7 +620,7 @@ static void a_clash_of_names_ends_nobody_for_it(void **state)
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-        TEST(is_not_asked_which_nodes_it_knows),
+        TEST(names_nobody_whom_the_node_calls),
         TEST(makes_no_node_lost),
         TEST(makes_no_node_known),
         TEST(begins_no_session_for_another),
@@ -554,6 +633,8 @@ int main(void)
         TEST(spawns_nothing_by_net_kernel),
         TEST(neither_looks_into_nor_ends_them),
         TEST(finds_nobody_else),
+        TEST(writes_and_is_answered_as_itself),
+        TEST(runs_nothing_by_the_nodes_own_calls),
         TEST(granted_functions_call_nobody),
         TEST(a_clash_of_names_ends_nobody_for_it),
     };
