@@ -117,9 +117,11 @@ static enum tenon_err change_here(struct tn_global *global, struct tn_gop *op)
     pid = tenon_value_format("~p", &op->pid);
     rc = pid == NULL
              ? TENON_E_NOMEM
-             : tn_gname_insert(global, name, tenon_value_term(pid),
-                               tenon_value_term(op->method),
-                               tenon_value_term(global->holder), null_term);
+             : tn_gname_insert(
+                   global, name, tenon_value_term(pid),
+                   tenon_value_term(op->method),
+                   tn_glock_still_set(global, tenon_value_term(global->holder),
+                                      null_term));
     tenon_value_free(pid);
     return rc;
 }

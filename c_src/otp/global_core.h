@@ -147,7 +147,7 @@ struct tn_gname {
 };
 
 struct tn_gholder {
-    LIST_ENTRY(tn_gholder) next;
+    UT_hash_handle hh; /* of its lock, by pid */
     struct tn_glock *lock;
     tenon_pid pid;
     struct tn_gwatch watch;
@@ -157,7 +157,8 @@ struct tn_glock {
     UT_hash_handle hh; /* by key */
     tenon_value *key;  /* the resource, in canonical form */
     tenon_value *requester;
-    LIST_HEAD(, tn_gholder) holders;
+    struct tn_gholder *holders;
+    bool is_mixed; /* there have been holders of more than one node */
 };
 
 enum tn_glocked {
@@ -176,6 +177,7 @@ struct tn_gpeer {
     bool up;
     bool known;
     bool synced;
+    uint64_t sync_round; /* the last list of nodes that named it */
     bool removing;   /* its connection is being closed on somebody's request */
     bool wanted;     /* connect, then tell it in_sync */
     bool apart;      /* it has said that it takes no part */
@@ -250,6 +252,7 @@ struct tn_global {
     struct tn_glost *lost;
     LIST_HEAD(, tn_gsync) syncs;
     uint32_t sync_count;
+    uint64_t sync_round; /* of the list of nodes that is being read */
     STAILQ_HEAD(, tn_gquestion) questions;
     uint32_t question_count;
     struct tn_gtimer locker_timer;
@@ -399,15 +402,20 @@ void tn_global_build_known(struct tn_global *global,
 TENON_CHECK tenon_value *tn_global_canonical(tenon_term term);
 
 struct tn_gname *tn_gname_find(struct tn_global *global, tenon_term name);
-/* holder: who registers, NULL for a change of names by lock_id: without the
- * lock of the name table the name is dropped. LIMIT, NOMEM, TERM_DEEP (the name
- * or its method could not be told on): it is as before. */
+/* Whether the lock of the name table is still set for a change of names.
+ * holder: who registers, the null view for changes by lock_id. Linear in that:
+ * asked once for all names of a message. */
+bool tn_glock_still_set(struct tn_global *global,
+                        tenon_term holder,
+                        tenon_term lock_id);
+/* lock_set: as tn_glock_still_set says; without it the name is dropped. LIMIT,
+ * NOMEM, TERM_DEEP (the name or its method could not be told on): it is as
+ * before. */
 enum tenon_err tn_gname_insert(struct tn_global *global,
                                tenon_term name,
                                tenon_term pid,
                                tenon_term method,
-                               tenon_term holder,
-                               tenon_term lock_id);
+                               bool lock_set);
 void tn_gname_delete(struct tn_global *global, struct tn_gname *name);
 
 /* The lock of the name table. */

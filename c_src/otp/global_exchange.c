@@ -448,14 +448,13 @@ void tn_gexchange_on_resolved(struct tn_global *global,
 
 /* ---- changing names ---------------------------------------------------- */
 
-static void
-do_insert(struct tn_global *global, tenon_term entry, tenon_term lock_id)
+static void do_insert(struct tn_global *global, tenon_term entry, bool lock_set)
 {
     tenon_term part[3];
 
     if (tn_tuple_views(entry, part, 3) &&
-        tn_gname_insert(global, part[0], part[1], part[2], null_term,
-                        lock_id) == TENON_E_NOMEM) {
+        tn_gname_insert(global, part[0], part[1], part[2], lock_set) ==
+            TENON_E_NOMEM) {
         global->io->warn(global->io_user, "global_name_lost", NULL);
     }
 }
@@ -465,12 +464,13 @@ static void do_ops(struct tn_global *global, tenon_term ops, tenon_term lock_id)
 {
     tenon_cursor at;
     tenon_term op, part[2];
+    bool lock_set = tn_glock_still_set(global, null_term, lock_id);
 
     tenon_cursor_init(&at, ops);
     while (tenon_cursor_next(&at, &op)) {
         if (tn_tuple_views(op, part, 2) &&
             tenon_term_is_atom(part[0], "insert")) {
-            do_insert(global, part[1], lock_id);
+            do_insert(global, part[1], lock_set);
         }
     }
     tenon_cursor_init(&at, ops);

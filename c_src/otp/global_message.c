@@ -61,9 +61,12 @@ static void on_register(struct tn_global *global,
                         const struct tn_gen *gen,
                         const struct said *said)
 {
+    bool lock_set =
+        tn_glock_still_set(global, gen->from, (tenon_term){ NULL, 0 });
+
     if (tn_gclaim_entry(global, global->by, said->part[1], said->part[2]) &&
         tn_gname_insert(global, said->part[1], said->part[2], said->part[3],
-                        gen->from, (tenon_term){ NULL, 0 }) == TENON_E_NOMEM) {
+                        lock_set) == TENON_E_NOMEM) {
         global->io->warn(global->io_user, "global_name_lost", NULL);
     }
     answer_term(global, gen, atom_yes);

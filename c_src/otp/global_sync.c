@@ -122,13 +122,17 @@ void tn_gsync_on_call(struct tn_global *global,
     }
     sync->from = tenon_value_new(from);
     sync->tag = tenon_value_new(tag);
+    /* Each node once: a list may name one a million times. */
+    global->sync_round++;
     tenon_cursor_init(&at, nodes);
     while (tenon_cursor_next(&at, &element)) {
         struct tn_gpeer *peer = tenon_term_atom(element, &name) == TENON_OK
                                     ? tn_gpeer_find(global, name.text)
                                     : NULL;
 
-        if (peer != NULL && is_waited_for(peer)) {
+        if (peer != NULL && is_waited_for(peer) &&
+            peer->sync_round != global->sync_round) {
+            peer->sync_round = global->sync_round;
             (void)tn_gnodes_add(&sync->nodes, peer->name);
         }
     }

@@ -280,14 +280,31 @@ void tn_gname_delete(struct tn_global *global, struct tn_gname *name)
     free_name(name);
 }
 
+/* What of a pid's struct is its own; the numbers stand before the name. */
+static size_t pid_key_bytes(const tenon_pid *pid)
+{
+    return offsetof(tenon_pid, node) + strlen(pid->node);
+}
+
+static struct tn_gholder *find_holder(const struct tn_global *global,
+                                      const struct tn_glock *lock,
+                                      const tenon_pid *pid)
+{
+    struct tn_gholder *holder;
+
+    TN_HASH_FIND(hh, lock->holders, global->hash_key, pid, pid_key_bytes(pid),
+                 holder);
+    return holder;
+}
+
 /* The name server of a node that has lost a lock must not take a name that
  * was meant to be registered under it. */
-static bool
-lock_still_set(struct tn_global *global, tenon_term holder, tenon_term lock_id)
+bool tn_glock_still_set(struct tn_global *global,
+                        tenon_term holder,
+                        tenon_term lock_id)
 {
     static const uint8_t resource[] = { 119, 6, 'g', 'l', 'o', 'b', 'a', 'l' };
     struct tn_glock *lock = NULL;
-    struct tn_gholder *one;
     tenon_term part[2];
     tenon_pid pid;
 
@@ -304,13 +321,7 @@ lock_still_set(struct tn_global *global, tenon_term holder, tenon_term lock_id)
     if (tenon_term_pid(holder, &pid) < 0) {
         return false;
     }
-    LIST_FOREACH(one, &lock->holders, next)
-    {
-        if (tenon_pid_equal(&one->pid, &pid)) {
-            return true;
-        }
-    }
-    return false;
+    return find_holder(global, lock, &pid) != NULL;
 }
 
 /* key: taken on success. */
@@ -383,8 +394,7 @@ enum tenon_err tn_gname_insert(struct tn_global *global,
                                tenon_term name,
                                tenon_term pid,
                                tenon_term method,
-                               tenon_term holder,
-                               tenon_term lock_id)
+                               bool lock_set)
 {
     tenon_pid at;
 
@@ -401,7 +411,7 @@ enum tenon_err tn_gname_insert(struct tn_global *global,
     if (key == NULL) {
         return TENON_E_NOMEM;
     }
-    if (!lock_still_set(global, holder, lock_id)) {
+    if (!lock_set) {
         struct tn_gname *old = find_name(global, tenon_value_term(key));
 
         if (old != NULL) {
@@ -515,10 +525,13 @@ tn_glock_other_holder(struct tn_global *global, tenon_term id, const char *node)
         !tenon_term_equal(tenon_value_term(lock->requester), part[1])) {
         return NULL;
     }
-    LIST_FOREACH(one, &lock->holders, next)
-    {
+    /* Mostly all are of one node, of which the first one tells. */
+    for (one = lock->holders; one != NULL; one = one->hh.next) {
         if (strcmp(one->pid.node, node) != 0) {
             return one->pid.node;
+        }
+        if (!lock->is_mixed) {
+            break;
         }
     }
     return NULL;
@@ -545,7 +558,6 @@ static struct tn_glock *new_lock(struct tn_global *global,
     if (lock == NULL) {
         return NULL;
     }
-    LIST_INIT(&lock->holders);
     lock->key = tn_global_canonical(id[0]);
     lock->requester = tenon_value_new(id[1]);
     if (lock->key != NULL && lock->requester != NULL) {
@@ -580,13 +592,22 @@ static bool add_holder(struct tn_global *global,
         free(holder);
         return false;
     }
-    LIST_INSERT_HEAD(&lock->holders, holder, next);
+    if (lock->holders != NULL &&
+        strcmp(lock->holders->pid.node, pid->node) != 0) {
+        lock->is_mixed = true;
+    }
+    TN_HASH_ADD(hh, lock->holders, global->hash_key, &holder->pid,
+                pid_key_bytes(pid), holder);
+    if (!TN_HASH_HAS(hh, holder)) {
+        tn_gwatch_stop(global, &holder->watch);
+        free(holder);
+        return false;
+    }
     return true;
 }
 
 bool tn_glock_set(struct tn_global *global, tenon_term id, tenon_term holder)
 {
-    struct tn_gholder *one;
     tenon_term part[2];
     tenon_pid pid;
 
@@ -603,14 +624,11 @@ bool tn_glock_set(struct tn_global *global, tenon_term id, tenon_term holder)
     } else if (!tenon_term_equal(tenon_value_term(lock->requester), part[1])) {
         return false;
     }
-    LIST_FOREACH(one, &lock->holders, next)
-    {
-        if (tenon_pid_equal(&one->pid, &pid)) {
-            return true;
-        }
+    if (find_holder(global, lock, &pid) != NULL) {
+        return true;
     }
     if (!add_holder(global, lock, &pid)) {
-        if (LIST_EMPTY(&lock->holders)) {
+        if (lock->holders == NULL) {
             free_lock(global, lock);
         }
         return false;
@@ -624,9 +642,9 @@ drop_holder(struct tn_global *global, struct tn_gholder *holder, bool down)
     struct tn_glock *lock = holder->lock;
 
     tn_gwatch_stop(global, &holder->watch);
-    LIST_REMOVE(holder, next);
+    HASH_DELETE(hh, lock->holders, holder);
     free(holder);
-    if (!LIST_EMPTY(&lock->holders)) {
+    if (lock->holders != NULL) {
         return;
     }
     bool of_names = tenon_term_is_atom(tenon_value_term(lock->key), "global");
@@ -640,7 +658,6 @@ drop_holder(struct tn_global *global, struct tn_gholder *holder, bool down)
 
 void tn_glock_delete(struct tn_global *global, tenon_term id, tenon_term holder)
 {
-    struct tn_gholder *one;
     tenon_term part[2];
     tenon_pid pid;
 
@@ -653,12 +670,10 @@ void tn_glock_delete(struct tn_global *global, tenon_term id, tenon_term holder)
         !tenon_term_equal(tenon_value_term(lock->requester), part[1])) {
         return;
     }
-    LIST_FOREACH(one, &lock->holders, next)
-    {
-        if (tenon_pid_equal(&one->pid, &pid)) {
-            drop_holder(global, one, false);
-            return;
-        }
+    struct tn_gholder *one = find_holder(global, lock, &pid);
+
+    if (one != NULL) {
+        drop_holder(global, one, false);
     }
 }
 
@@ -797,8 +812,8 @@ static void free_locks(struct tn_global *global)
     while (global->locks != NULL) {
         struct tn_glock *lock = global->locks;
 
-        while ((holder = LIST_FIRST(&lock->holders)) != NULL) {
-            LIST_REMOVE(holder, next);
+        while ((holder = lock->holders) != NULL) {
+            HASH_DELETE(hh, lock->holders, holder);
             free(holder);
         }
         free_lock(global, lock);

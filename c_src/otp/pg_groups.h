@@ -53,6 +53,10 @@ struct tn_pg_entry {
     struct tn_pg_owner *owner;
     struct tn_pg_member *members;
     uint32_t round; /* the owner's, when it last announced this group */
+    /* While a message is read in which processes leave groups: how often this
+     * one stands in it, and the next that does. */
+    uint32_t leaving;
+    struct tn_pg_entry *next_leaving;
 };
 
 /* A group; gone with its last entry. */

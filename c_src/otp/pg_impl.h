@@ -40,6 +40,24 @@ void tn_pg_drop_entry(struct tn_pg_scope *scope,
                       struct tn_pg_change *left,
                       struct tn_pg_entry *entry);
 
+/* Processes that leave groups, each with how often: read once, so that a
+ * message takes no longer than it is long and than there are memberships. */
+struct tn_pg_leaver;
+struct tn_pg_leavers {
+    struct tn_pg_leaver *table;
+};
+/* Adds one of the message's. Errors: TERM_SHAPE, NOMEM. */
+TENON_CHECK enum tenon_err tn_pg_leavers_add(const struct tn_pg_scope *scope,
+                                             struct tn_pg_leavers *leavers,
+                                             tenon_term pid);
+void tn_pg_leavers_fini(struct tn_pg_leavers *leavers);
+/* Takes them out of a group, which stands `times` times in the message; tells,
+ * and frees what is empty. */
+void tn_pg_leave(struct tn_pg_scope *scope,
+                 struct tn_pg_entry *entry,
+                 const struct tn_pg_leavers *leavers,
+                 uint32_t times);
+
 /* Sends what has been built; to all who know our members. */
 void tn_pg_send(struct tn_pg_scope *scope,
                 tenon_term to,

@@ -443,34 +443,11 @@ static enum tenon_err on_join(struct tn_pg_scope *scope,
     return rc;
 }
 
-static void leave_each(struct tn_pg_scope *scope,
-                       struct tn_pg_entry *entry,
-                       struct pids pids)
-{
-    struct tn_pg_member *member;
-    struct tn_pg_pid pid;
-    struct tn_pg_change left;
-    tenon_term element;
-
-    tn_pg_change_init(&left);
-    while (pids_next(&pids, &element)) {
-        member =
-            tn_pg_pid_of(&pid, element) ? tn_pg_member_find(entry, &pid) : NULL;
-        if (member != NULL) {
-            tn_pg_change_add(scope, &left, member, 1);
-            (void)tn_pg_member_set(&scope->groups, member, member->count - 1);
-            tn_pg_member_tidy(member);
-        }
-    }
-    tn_pg_change_tell(scope, &left, false, tn_pg_group_name(entry->group));
-    tn_pg_change_fini(&left);
-    tn_pg_entry_tidy(&scope->groups, entry);
-}
-
-static enum tenon_err leave_group(struct tn_pg_scope *scope,
-                                  struct tn_pg_owner *peer,
-                                  tenon_term group,
-                                  struct pids pids)
+/* Marks the entry of a group, and puts it before `*first`. */
+static enum tenon_err mark_leaving(struct tn_pg_scope *scope,
+                                   struct tn_pg_owner *peer,
+                                   tenon_term group,
+                                   struct tn_pg_entry **first)
 {
     struct name name;
     enum tenon_err rc = name_init(&name, group);
@@ -481,11 +458,40 @@ static enum tenon_err leave_group(struct tn_pg_scope *scope,
     struct tn_pg_entry *entry =
         tn_pg_entry_find(&scope->groups, peer, name.term);
 
-    if (entry != NULL) {
-        leave_each(scope, entry, pids);
+    if (entry != NULL && entry->leaving == 0) {
+        entry->next_leaving = *first;
+        *first = entry;
+    }
+    if (entry != NULL && entry->leaving < UINT32_MAX) {
+        entry->leaving++;
     }
     name_fini(&name);
     return TENON_OK;
+}
+
+static enum tenon_err leave_groups(struct tn_pg_scope *scope,
+                                   struct pids *pids,
+                                   struct tn_pg_entry *first)
+{
+    struct tn_pg_leavers leavers = { 0 };
+    enum tenon_err rc = TENON_OK;
+    tenon_term pid;
+
+    while (first != NULL && pids_next(pids, &pid)) {
+        enum tenon_err added = tn_pg_leavers_add(scope, &leavers, pid);
+
+        note(&rc, added == TENON_E_TERM_SHAPE ? TENON_OK : added);
+    }
+    while (first != NULL) {
+        struct tn_pg_entry *entry = first;
+        uint32_t times = entry->leaving;
+
+        first = entry->next_leaving;
+        entry->leaving = 0;
+        tn_pg_leave(scope, entry, &leavers, times);
+    }
+    tn_pg_leavers_fini(&leavers);
+    return rc;
 }
 
 static enum tenon_err on_leave(struct tn_pg_scope *scope,
@@ -495,6 +501,7 @@ static enum tenon_err on_leave(struct tn_pg_scope *scope,
 {
     struct tn_pg_owner *peer = find_peer(scope, pid);
     enum tenon_err rc = TENON_OK;
+    struct tn_pg_entry *first = NULL;
     struct pids pids;
     tenon_cursor at;
     tenon_term group;
@@ -507,8 +514,9 @@ static enum tenon_err on_leave(struct tn_pg_scope *scope,
     }
     tenon_cursor_init(&at, groups);
     while (tenon_cursor_next(&at, &group)) {
-        note(&rc, leave_group(scope, peer, group, pids));
+        note(&rc, mark_leaving(scope, peer, group, &first));
     }
+    note(&rc, leave_groups(scope, &pids, first));
     return rc;
 }
 
