@@ -270,7 +270,7 @@ enum tenon_err tn_index_init(struct tn_index *index, const uint8_t *p)
 
     if (rc == TENON_OK && index->largest > TN_INDEX_FEW_PAIRS) {
         struct tn_index_pair *scratch =
-            malloc(index->largest * sizeof *index->scratch);
+            malloc(index->largest / 2 * sizeof *index->scratch);
 
         rc = scratch == NULL ? TENON_E_NOMEM : TENON_OK;
         index->scratch = scratch == NULL ? index->few_scratch : scratch;
@@ -322,23 +322,29 @@ struct tn_index_entry *tn_index_find(const struct tn_index *index,
 
 /* ---- order ------------------------------------------------------------ */
 
-/* Merges two neighbours of `out` size in all; of equal keys the first. */
-static void merge(struct tn_index *index,
-                  const struct tn_index_pair *from,
-                  uint32_t half,
-                  uint32_t count,
-                  struct tn_index_pair *out)
+static bool is_above(struct tn_index *index,
+                     const struct tn_index_pair *a,
+                     const struct tn_index_pair *b)
 {
+    return tn_compare_keys(index, index->start + a->key,
+                           index->start + b->key) > 0;
+}
+
+/* Merges two sorted halves; of equal keys the first. */
+static void merge(struct tn_index *index,
+                  struct tn_index_pair *pairs,
+                  uint32_t half,
+                  uint32_t count)
+{
+    struct tn_index_pair *left = index->scratch;
     uint32_t a = 0;
     uint32_t b = half;
 
-    for (uint32_t i = 0; i < count; i++) {
-        bool takes_a =
-            b == count ||
-            (a < half && tn_compare_keys(index, index->start + from[a].key,
-                                         index->start + from[b].key) <= 0);
+    memcpy(left, pairs, half * sizeof *left);
+    for (uint32_t i = 0; a < half; i++) {
+        bool takes_b = b < count && is_above(index, &left[a], &pairs[b]);
 
-        out[i] = from[takes_a ? a++ : b++];
+        pairs[i] = takes_b ? pairs[b++] : left[a++];
     }
 }
 
@@ -347,47 +353,23 @@ static void merge(struct tn_index *index,
 static void
 sort(struct tn_index *index, struct tn_index_pair *pairs, uint32_t count)
 {
-    struct tn_index_pair *from = pairs;
-    struct tn_index_pair *to = index->scratch;
+    uint32_t half = count / 2;
 
-    for (uint32_t width = 1; width < count; width *= 2) {
-        for (uint32_t i = 0; i < count; i += 2 * width) {
-            uint32_t rest = count - i;
-            uint32_t both = rest < 2 * width ? rest : 2 * width;
-
-            merge(index, from + i, both < width ? both : width, both, to + i);
-        }
-        struct tn_index_pair *merged = to;
-
-        to = from;
-        from = merged;
+    if (count < 2) {
+        return;
     }
-    if (from != pairs) {
-        memcpy(pairs, from, count * sizeof *pairs);
+    sort(index, pairs, half);
+    sort(index, pairs + half, count - half);
+    if (is_above(index, &pairs[half - 1], &pairs[half])) {
+        merge(index, pairs, half, count);
     }
-}
-
-static bool is_sorted(struct tn_index *index,
-                      const struct tn_index_pair *pairs,
-                      uint32_t count)
-{
-    for (uint32_t i = 1; i < count; i++) {
-        if (tn_compare_keys(index, index->start + pairs[i - 1].key,
-                            index->start + pairs[i].key) > 0) {
-            return false;
-        }
-    }
-    return true;
 }
 
 static void order_one(struct tn_index *index, struct tn_index_entry *map)
 {
     uint32_t count = tn_get32(index->start + map->at + 1);
-    struct tn_index_pair *pairs = tn_index_pairs(index, map);
 
-    if (!is_sorted(index, pairs, count)) {
-        sort(index, pairs, count);
-    }
+    sort(index, tn_index_pairs(index, map), count);
     map->is_ordered = true;
 }
 

@@ -36,14 +36,14 @@ struct tn_index {
     struct tn_index_entry *entries; /* by `at` */
     uint32_t entry_count;
     struct tn_index_pair *pairs;   /* each map's are together */
-    struct tn_index_pair *scratch; /* room for the pairs of the largest map */
+    struct tn_index_pair *scratch; /* room for half of the largest map's */
     uint32_t pair_count;
     uint32_t largest;
     uint32_t entry_room;
     uint32_t pair_room;
     struct tn_index_entry few_entries[TN_INDEX_FEW_ENTRIES];
     struct tn_index_pair few_pairs[TN_INDEX_FEW_PAIRS];
-    struct tn_index_pair few_scratch[TN_INDEX_FEW_PAIRS];
+    struct tn_index_pair few_scratch[TN_INDEX_FEW_PAIRS / 2];
 };
 
 /* Walks the validated term at `p` once; it is borrowed until _fini.
