@@ -397,7 +397,7 @@ static enum tenon_err map(struct reader *r)
     return pairs(r, container, 0);
 }
 
-static enum tenon_err structure(struct reader *r)
+static __attribute__((noinline)) enum tenon_err structure(struct reader *r)
 {
     struct tn_unsized container = tn_build_open_map(r->builder);
 
@@ -432,7 +432,7 @@ bits_element(struct reader *r, uint8_t *byte, uint8_t *bits)
 
 /* <<1, 2, 5::size(3)>>: gathered in memory, since the tag depends on the last
  * element. */
-static enum tenon_err bits(struct reader *r)
+static __attribute__((noinline)) enum tenon_err bits(struct reader *r)
 {
     struct tn_buf bytes;
     uint8_t byte;

@@ -245,7 +245,8 @@ static bool hole(struct matcher *m, tenon_term term)
 /* ---- lists and tuples ------------------------------------------------- */
 
 /* {:key, value} for `key: value`. */
-static bool matches_keyword(struct matcher *m, tenon_term term)
+static __attribute__((noinline)) bool matches_keyword(struct matcher *m,
+                                                      tenon_term term)
 {
     tenon_term key;
     tenon_term value;
@@ -443,7 +444,8 @@ matches_byte(struct matcher *m, const struct tn_bits_view *view, size_t i)
            (m->lexer.token != TN_TOK_SIZE || take(m, TN_TOK_SIZE));
 }
 
-static bool matches_bits(struct matcher *m, tenon_term term)
+static __attribute__((noinline)) bool matches_bits(struct matcher *m,
+                                                   tenon_term term)
 {
     struct tn_bits_view view;
     size_t count = 0;

@@ -24,10 +24,9 @@
 #else
 #define STACK_FACTOR 1u
 #endif
-/* What a thread has after `ulimit -s 128`, half of it for callers. */
-#define STACK_BYTES (STACK_FACTOR * 64u * 1024u)
-/* Texts and patterns come from the program's author, not from peers. */
-#define TEXT_STACK_BYTES (STACK_FACTOR * 256u * 1024u)
+/* What a thread has after `ulimit -s 128`. Of a peer's terms half must do. */
+#define TEXT_STACK_BYTES (STACK_FACTOR * 128u * 1024u)
+#define STACK_BYTES (TEXT_STACK_BYTES / 2)
 
 /* One level of each kind of nesting, around the inner term. */
 enum kind { TUPLE, LIST, KEYWORD, KEY, VALUE, TAIL, KINDS };
