@@ -57,6 +57,9 @@ static const struct {
     { "known", true, true, TENON_PEERS_CONNECTED },
 };
 
+/* Most kinds that are asked for at once: each may name all nodes. */
+#define KINDS_ASKED_MAX 16u
+
 /* One kind's nodes behind those that are there; false: no kind. */
 static bool add_nodes(struct tn_question *question,
                       tenon_term kind,
@@ -124,6 +127,7 @@ static void nodes_1(struct tn_question *question)
 
     tn_buf_init(&names, TENON_TERM_MAX_BYTES);
     if (tenon_term_is_proper_list(kinds)) {
+        known = tenon_term_count(kinds) <= KINDS_ASKED_MAX;
         tenon_cursor_init(&at, kinds);
         while (known && tenon_cursor_next(&at, &kind)) {
             known = add_nodes(question, kind, &names, &count);

@@ -436,12 +436,17 @@ static void build_item(tenon_builder *out,
     item->build(out, process);
 }
 
+/* Most that are asked for at once, three times as many as there are: each may
+ * list all links and monitors of the process. */
+#define ITEMS_ASKED_MAX 100u
+
 static bool are_items(tenon_term list)
 {
     tenon_cursor at;
     tenon_term name;
 
-    if (!tenon_term_is_proper_list(list)) {
+    if (!tenon_term_is_proper_list(list) ||
+        tenon_term_count(list) > ITEMS_ASKED_MAX) {
         return false;
     }
     tenon_cursor_init(&at, list);

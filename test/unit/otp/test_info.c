@@ -130,6 +130,50 @@ static void a_process_is_shown_as_it_is(void **state)
     me_free(&me);
 }
 
+/* Each may fill the answer once more. */
+static void what_is_asked_for_ever_again_is_refused(void **state)
+{
+    tenon_node *node = *state;
+    const struct {
+        const char *name, *first, *each;
+        int at_most;
+    } questions[] = {
+        { "nodes", "", "known", 16 },
+        { "process_info", "self", "links", 100 },
+    };
+
+    for (size_t i = 0; i < 2; i++) {
+        for (int more = 0; more < 2; more++) {
+            tenon_builder *args = tenon_builder_new();
+            int count = questions[i].at_most + more;
+            bool has_pid = questions[i].first[0] != '\0';
+            struct me me = me_new(node);
+            tenon_value *value = NULL;
+            tenon_term list;
+
+            tenon_build_list(args, has_pid ? 2 : 1);
+            if (has_pid) {
+                tenon_build_term(args, tn_process_pid(me.box));
+            }
+            tenon_build_list(args, (size_t)count);
+            for (int k = 0; k < count; k++) {
+                tenon_build_atom(args, questions[i].each);
+            }
+            tenon_build_nil(args);
+            tenon_build_nil(args);
+            OK(tenon_builder_term(args, &list));
+            enum tenon_err rc =
+                tenon_rpc(node, NULL, "erlang", questions[i].name, list,
+                          DEADLINE_MS, &value, NULL);
+
+            assert_int_equal(rc == TENON_OK, more == 0);
+            tenon_value_free(value);
+            tenon_builder_free(args);
+            me_free(&me);
+        }
+    }
+}
+
 /* Shows what its own process runs. */
 static void show_itself(tenon_call *call, void *user)
 {
@@ -232,6 +276,7 @@ int main(void)
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(a_lone_node_tells_of_itself),
         cmocka_unit_test(a_process_is_shown_as_it_is),
+        cmocka_unit_test(what_is_asked_for_ever_again_is_refused),
         cmocka_unit_test(a_process_that_runs_a_function_shows_it),
         cmocka_unit_test(modules_are_those_with_functions),
         cmocka_unit_test(any_argument_gets_an_answer),
