@@ -8,6 +8,7 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "base/extent.h"
 #include "base/utf8.h"
 #include "term/bytes.h"
 #include "term/scan.h"
@@ -124,7 +125,7 @@ enum tenon_err tn_builder_fail(tenon_builder *builder, enum tenon_err error)
 
 /* Room for `n` bytes of a term, already counted as written; NULL after the
  * builder has failed. */
-static uint8_t *room(tenon_builder *builder, size_t n)
+static uint8_t *room(tenon_builder *builder, tn_extent n)
 {
     uint8_t *at;
 
@@ -143,7 +144,7 @@ static uint8_t *room(tenon_builder *builder, size_t n)
         builder->error = rc == TENON_E_LIMIT && own ? TENON_E_TERM_BIG : rc;
         return NULL;
     }
-    builder->out->len += n;
+    builder->out->len += (size_t)n;
     return at;
 }
 
@@ -643,7 +644,7 @@ enum tenon_err tn_build_close(tenon_builder *builder,
     return complete(builder);
 }
 
-uint8_t *tn_build_room(tenon_builder *builder, size_t len)
+uint8_t *tn_build_room(tenon_builder *builder, tn_extent len)
 {
     uint8_t *p = room(builder, len);
 

@@ -12,6 +12,7 @@
 #include <tenon/term.h>
 
 #include "base/buf.h"
+#include "base/extent.h"
 
 /* One open container: terms that are still to come, and whether the last of
  * them is a list's tail. */
@@ -88,7 +89,7 @@ const uint8_t *tn_built_at(const tenon_builder *builder,
 
 /* Room in the builder for a whole term of `len` bytes, which the caller writes
  * and whose nesting fits; NULL when the builder has failed. */
-uint8_t *tn_build_room(tenon_builder *builder, size_t len);
+uint8_t *tn_build_room(tenon_builder *builder, tn_extent len);
 
 /* Whether a term may be built `below` levels inside of what is open now. */
 bool tn_builder_fits(const tenon_builder *builder,

@@ -304,9 +304,9 @@ static bool fits(const tenon_message *message, const tenon_builder *out)
     return fit;
 }
 
-static size_t whole_bytes(const tenon_message *message)
+static tn_extent whole_bytes(const tenon_message *message)
 {
-    size_t bytes = message->base.len;
+    tn_extent bytes = message->base.len;
 
     for (unsigned i = 0; i < TN_FIELDS; i++) {
         const struct tn_field_place *place = &message->places[i];
