@@ -170,13 +170,12 @@ void tn_rules_load_fini(tenon_node *node)
 
 enum tenon_err tenon_node_reload_rules(tenon_node *node, tenon_error *err)
 {
-    struct fresh fresh = { .cookies.hash_key = &node->hash_key };
-
     if (node == NULL || node->rules_file == NULL) {
         return tn_error(err, TENON_E_INVAL,
                         "reading rules again: expected a node with a file of "
                         "them");
     }
+    struct fresh fresh = { .cookies.hash_key = &node->hash_key };
     enum tenon_err rc = read_file(&fresh, node->rules_file, err);
 
     if (rc == TENON_OK) {
