@@ -9,6 +9,7 @@
 #include "node/text.h"
 #include "otp/gen.h"
 #include "otp/io.h"
+#include "term/print.h"
 
 /* What is shown of a text; the line is cut anyway. */
 #define TEXT_MAX_BYTES TN_LOG_LINE_BYTES
@@ -73,8 +74,8 @@ static const char *text_of(const struct log_event *event,
     if (rc == TENON_OK) {
         return (const char *)text->bytes;
     }
-    tenon_term_print(is_format ? event->args : event->what, printed,
-                     TEXT_MAX_BYTES);
+    tn_term_show(is_format ? event->args : event->what, printed,
+                 TEXT_MAX_BYTES);
     return printed;
 }
 
@@ -111,7 +112,7 @@ static void on_message(tenon_process *self, void *state, tenon_term message)
     tn_buf_init(&text, TN_IO_TEXT_MAX_BYTES);
     bool has_pid = tenon_map_get_atom(event.meta, "pid", &by) == TENON_OK;
     if (has_pid) {
-        tenon_term_print(by, pid, sizeof pid);
+        tn_term_show(by, pid, sizeof pid);
     }
     tn_log(log, level_of(event.level), "remote_log", "peer",
            tn_access_peer(tn_process_origin(self)), "by", has_pid ? pid : NULL,

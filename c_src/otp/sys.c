@@ -16,6 +16,7 @@
 #include "otp/atoms.h"
 #include "otp/state_reply.h"
 #include "term/build.h"
+#include "term/print.h"
 
 /* Events that sys:log(Server, true) keeps. */
 #define LOG_DEFAULT 10u
@@ -33,7 +34,7 @@ struct request {
 void tn_server_describe(tenon_process *self, char text[TN_SERVER_TEXT_BYTES])
 {
     tenon_node *node = tenon_process_node(self);
-    tenon_term_print(tn_process_pid(self), text, TN_SERVER_TEXT_BYTES);
+    tn_term_show(tn_process_pid(self), text, TN_SERVER_TEXT_BYTES);
     tn_lock(node);
     if (self->name != NULL) {
         snprintf(text, TN_SERVER_TEXT_BYTES, ":%s", self->name);
@@ -324,7 +325,7 @@ static void print_event(tenon_process *self, tenon_term message)
     char server[TN_SERVER_TEXT_BYTES];
     char text[512];
     tn_server_describe(self, server);
-    tenon_term_print(message, text, sizeof text);
+    tn_term_show(message, text, sizeof text);
     tn_log(&tenon_process_node(self)->log, TN_INFO, "server_event", "server",
            server, "in", text, NULL);
 }

@@ -1,6 +1,8 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* Prints terms as Elixir's inspect/2 does. Walks by pointers, with a stack of
  * its own, since a peer chooses how deep the term is. */
+#include "term/print.h"
+
 #include <inttypes.h>
 #include <stdio.h>
 #include <string.h>
@@ -23,6 +25,7 @@ struct out {
     size_t kept;          /* bytes that were written, whole characters */
     size_t len;           /* length of the whole text */
     uint32_t digits_left; /* see put_integer */
+    bool stops;           /* when the buffer is full */
 };
 
 /* Decimal digits take quadratic time: of larger integers, a term has as much in
@@ -47,6 +50,12 @@ static void put(struct out *out, const char *text, size_t n)
         }
     }
     out->len += n;
+}
+
+/* Nothing that follows would be kept, nor counted. */
+static bool is_done(const struct out *out)
+{
+    return out->stops && out->kept != out->len;
 }
 
 static void put_text(struct out *out, const char *text)
@@ -115,7 +124,7 @@ static void put_escaped(struct out *out, uint32_t c, uint32_t after)
 static void put_quoted(struct out *out, const uint8_t *p, size_t n)
 {
     put(out, "\"", 1);
-    while (n > 0) {
+    while (n > 0 && !is_done(out)) {
         uint32_t c = 0;
         size_t used = tn_utf8_get(p, n, &c);
 
@@ -237,7 +246,7 @@ static void put_hex_integer(struct out *out, const struct tn_int_view *view)
     static const char digits[] = "0123456789ABCDEF";
 
     put(out, "0x", 2);
-    for (size_t i = view->len; i > 0; i--) {
+    for (size_t i = view->len; i > 0 && !is_done(out); i--) {
         uint8_t byte = view->bytes[i - 1];
         bool first = i == view->len && byte < 16;
         const char two[] = { digits[byte >> 4], digits[byte & 15] };
@@ -311,7 +320,7 @@ static void put_bits(struct out *out, const uint8_t *p)
         return;
     }
     put(out, "<<", 2);
-    for (size_t i = 0; i < view.len; i++) {
+    for (size_t i = 0; i < view.len && !is_done(out); i++) {
         bool is_part = i + 1 == view.len && view.last_bits != 8;
 
         if (i > 0) {
@@ -564,7 +573,7 @@ static const uint8_t *print_charlist(struct out *out, const uint8_t *p)
     tn_list_begin(&walk, p);
     put_text(out, "~c\"");
     element = tn_list_element(&walk);
-    while (element != NULL) {
+    while (element != NULL && !is_done(out)) {
         uint8_t c = element[1];
 
         tn_list_passed(&walk, element + 2);
@@ -939,17 +948,21 @@ static void print(struct out *out, const uint8_t *p)
     w.indexed_at = 0;
     w.depth = 0;
     print_term(&w);
-    while (w.depth > 0) {
+    while (w.depth > 0 && !is_done(out)) {
         step(&w);
+    }
+    if (w.has_index) {
+        tn_index_fini(&index);
     }
 }
 
-size_t tenon_term_print(tenon_term term, char *buf, size_t cap)
+static size_t print_into(tenon_term term, char *buf, size_t cap, bool stops)
 {
     struct out out = {
         .text = buf,
         .cap = cap == 0 ? 0 : cap - 1,
         .digits_left = DIGITS_MAX,
+        .stops = stops,
     };
 
     if (term.bytes != NULL) {
@@ -959,4 +972,14 @@ size_t tenon_term_print(tenon_term term, char *buf, size_t cap)
         buf[out.kept] = '\0';
     }
     return out.len;
+}
+
+size_t tenon_term_print(tenon_term term, char *buf, size_t cap)
+{
+    return print_into(term, buf, cap, false);
+}
+
+void tn_term_show(tenon_term term, char *buf, size_t cap)
+{
+    (void)print_into(term, buf, cap, true);
 }

@@ -11,6 +11,7 @@
 #include "base/utf8.h"
 #include "term/build.h"
 #include "term/bytes.h"
+#include "term/print.h"
 #include "term/tags.h"
 #include "term/view.h"
 
@@ -128,7 +129,7 @@ bad_field(tenon_error *err, const char *what, unsigned field, tenon_term value)
 {
     char text[64];
 
-    tenon_term_print(value, text, sizeof text);
+    tn_term_show(value, text, sizeof text);
     return tn_error(err, TENON_E_BADTERM, "message: %s \"%s\"%s%s", what,
                     rules[field].text, value.bytes == NULL ? "" : ": got ",
                     value.bytes == NULL ? "" : text);

@@ -10,6 +10,7 @@
 #include "base/log.h"
 #include "node/node.h"
 #include "term/build.h"
+#include "term/print.h"
 #include "x3m/attempt.h"
 #include "x3m/registry_message.h"
 #include "x3m/router.h"
@@ -176,7 +177,7 @@ static void log_dropped(struct tn_x3m *x3m, const char *why, tenon_term term)
 {
     char text[160];
 
-    tenon_term_print(term, text, sizeof text);
+    tn_term_show(term, text, sizeof text);
     tn_log(&x3m->node->log, TN_WARN, "x3m_registry_dropped", "why", why,
            "message", text, NULL);
 }

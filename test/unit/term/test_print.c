@@ -15,7 +15,9 @@
 #include <tenon/term.h>
 
 #include "term/number.h"
+#include "term/print.h"
 #include "term/tags.h"
+#include "unit/support/growth.h"
 #include "unit/support/terms.h"
 
 static void text_is_cut_at_the_end_of_a_character(void **state)
@@ -38,6 +40,60 @@ static void text_is_cut_at_the_end_of_a_character(void **state)
         free(buf);
     }
     assert_int_equal(tenon_term_print(term, NULL, 0), len);
+}
+
+/* The same text, whatever it is cut in, and nothing of what follows. */
+static void what_is_shown_is_the_beginning_of_what_is_printed(void **state)
+{
+    static const char *const texts[] = {
+        "%{a: [1, 2, %{\"b\" => {3, 4.5}}], c: \"a long text, and more\"}",
+        "[a: 1, b: %{{1, 2} => [x: [1, 2, 3], y: :z]}]",
+        "<<1, 2, 3, 4, 5, 200, 255, 7::size(3)>>",
+        "~c\"a charlist of some length\"",
+        "0xA00000000000000000000000000000000000000000000000000000000000000",
+        "%URI{path: \"p\", port: 1}",
+        "[[[[[1], 2], 3], 4] | :tail]",
+    };
+
+    (void)state;
+    for (size_t i = 0; i < sizeof texts / sizeof texts[0]; i++) {
+        tenon_term term = term_of(texts[i]);
+
+        for (size_t cap = 1; cap < 100; cap++) {
+            char printed[100];
+            char shown[100];
+
+            tenon_term_print(term, printed, cap);
+            tn_term_show(term, shown, cap);
+            assert_string_equal(shown, printed);
+        }
+    }
+}
+
+static void show(void *user, unsigned size)
+{
+    tenon_value **terms = user;
+    char text[100];
+
+    /* Often, since it takes microseconds. */
+    for (int i = 0; i < 100; i++) {
+        tn_term_show(tenon_value_term(terms[size]), text, sizeof text);
+    }
+    assert_int_equal(strlen(text), sizeof text - 1);
+}
+
+static void showing_does_not_depend_on_what_is_not_shown(void **state)
+{
+    tenon_value *terms[GROWTH_SIZES];
+
+    (void)state;
+    for (unsigned size = 0; size < GROWTH_SIZES; size++) {
+        terms[size] = growth_term(GROWTH_PIDS, size, 1);
+    }
+    assert_true(growth_of(show, terms) < 4);
+    for (unsigned size = 0; size < GROWTH_SIZES; size++) {
+        tenon_value_free(terms[size]);
+    }
 }
 
 static void the_null_view_prints_as_nothing(void **state)
@@ -176,6 +232,8 @@ int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(text_is_cut_at_the_end_of_a_character),
+        cmocka_unit_test(what_is_shown_is_the_beginning_of_what_is_printed),
+        cmocka_unit_test(showing_does_not_depend_on_what_is_not_shown),
         cmocka_unit_test(the_null_view_prints_as_nothing),
         cmocka_unit_test(no_text_breaks_the_line),
         cmocka_unit_test(maps_print_in_the_order_of_their_keys),
