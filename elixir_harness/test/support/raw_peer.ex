@@ -62,6 +62,14 @@ defmodule TenonHarness.RawPeer do
     {%{raw | socket: socket}, String.to_atom(name)}
   end
 
+  @doc "Whether somebody has connected that was not accepted yet."
+  def called?(raw) do
+    case carrier() do
+      :gen_tcp -> match?({:ok, _}, :gen_tcp.accept(raw.listener, 0))
+      :ssl -> match?({:ok, _}, :ssl.transport_accept(raw.listener, 0))
+    end
+  end
+
   @doc "Sends the packet that begins the handshake."
   def send_name(raw, flags \\ @flags) do
     name = to_string(raw.name)

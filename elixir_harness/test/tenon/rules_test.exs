@@ -99,6 +99,43 @@ defmodule TenonHarness.RulesTest do
     assert there(friend, :call, [{:echo, tenon.name}, 1]) == {:replied, 1}
   end
 
+  # What a node answers to a challenge proves the cookie, to every node with the same cookie whose
+  # challenge it was: who chooses whom a node calls stands between the two.
+  test "whom a limited peer names is not called, and proves nothing of what it hears" do
+    [liar, friend, one, two] =
+      for prefix <- ["liar", "friend", "one", "two"], do: Cluster.unique_node(prefix)
+
+    file = rules_file("{peer, '#{liar}', []}.\n{peer, '*', all}.\n")
+    tenon = start_tenon(mesh: true, args: ["--rules", file])
+    [between, other] = for name <- [one, two], do: RawPeer.listen(name)
+
+    {:ok, raw} = RawPeer.connect(tenon, name: liar)
+    answer_nodes(raw, [one])
+    assert TenonNode.await_event(tenon, "refused", claim: "nodes() of #{one}")
+
+    {:ok, unlimited} = RawPeer.connect(tenon, name: friend)
+    answer_nodes(unlimited, [two])
+    assert {called, caller} = RawPeer.accept_name(other)
+    assert caller == tenon.name
+    refute RawPeer.called?(between)
+    for raw <- [raw, unlimited, called, between], do: RawPeer.close(raw)
+  end
+
+  # The node's question for nodes(), which is asked by erpc.
+  defp answer_nodes(raw, names) do
+    {ref, from, arg} =
+      RawPeer.receive_control(raw, fn
+        {{29, ref, from, _leader, {:erpc, :execute_call, _}, _opts}, [arg | _]} ->
+          {ref, from, arg}
+
+        _ ->
+          nil
+      end)
+
+    RawPeer.control(raw, {31, ref, from, 2, RawPeer.pid(raw, 55)})
+    RawPeer.control(raw, {28, RawPeer.pid(raw, 55), from, ref}, {arg, :return, names})
+  end
+
   # ---- functions -------------------------------------------------------------------------------
 
   describe "a function that is not granted" do
