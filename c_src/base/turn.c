@@ -22,6 +22,11 @@ void tn_turn_end(struct tn_turn *turn)
     turn->began_ns = 0;
 }
 
+void tn_turn_share(struct tn_turn *turn)
+{
+    turn->began_ns = 0;
+}
+
 bool tn_turn_is_spent(struct tn_turn *turn)
 {
     if (turn == NULL) {

@@ -29,8 +29,12 @@ struct tn_turn {
 void tn_turn_start(struct tn_turn *turn);
 /* A turn is over, the next one begins. */
 void tn_turn_end(struct tn_turn *turn);
+/* Something else begins, which is to have its share of the turn whatever came
+ * before it. */
+void tn_turn_share(struct tn_turn *turn);
 /* Whether the turn has done enough. To be asked before each step of work that
- * a peer can make long; the first answer of a turn is no. turn: NULL: no. */
+ * a peer can make long; the first answer of a turn, and of a share, is no.
+ * turn: NULL: no. */
 bool tn_turn_is_spent(struct tn_turn *turn);
 
 #endif

@@ -1,10 +1,17 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* Counted receive blocks and their pool. */
+/* Counted receive blocks and their pool. A large frame's block grows with what
+ * has come of it; moving 32 MiB would take 10 ms of the loop, so that it is a
+ * mapping, which moves by its page table. */
 #include "dist/block.h"
 
 #include <stdlib.h>
 #include <string.h>
+#include <sys/mman.h>
 #include <uv.h>
+
+/* From here on a block is a mapping. Smaller ones come from the heap, where
+ * they are used again without new pages. */
+#define MAPPED_BYTES (8u * 1024u * 1024u)
 
 struct tn_block_pool {
     uv_mutex_t lock;       /* guards all below */
@@ -70,6 +77,92 @@ static struct tn_block *take_kept(struct tn_block_pool *pool, size_t cap)
     return block;
 }
 
+#if defined(__linux__) && !defined(TN_HOSTILE) && !defined(__SANITIZE_ADDRESS__)
+static struct tn_block *map(size_t bytes)
+{
+    void *at = mmap(NULL, bytes, PROT_READ | PROT_WRITE,
+                    MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
+
+    return at == MAP_FAILED ? NULL : at;
+}
+
+static struct tn_block *remap(struct tn_block *block, size_t bytes)
+{
+    void *at = mremap(block, sizeof *block + block->cap, bytes, MREMAP_MAYMOVE);
+
+    return at == MAP_FAILED ? NULL : at;
+}
+#define CAN_MAP true
+#else
+/* Elsewhere they move by copying; and where memory is checked, reads beyond a
+ * block are to be noticed. */
+static struct tn_block *map(size_t bytes)
+{
+    (void)bytes;
+    return NULL;
+}
+
+static struct tn_block *remap(struct tn_block *block, size_t bytes)
+{
+    (void)block;
+    (void)bytes;
+    return NULL;
+}
+#define CAN_MAP false
+#endif
+
+static struct tn_block *allocate(size_t cap)
+{
+    bool is_mapped = CAN_MAP && cap >= MAPPED_BYTES;
+
+    if (cap > SIZE_MAX - sizeof(struct tn_block)) {
+        return NULL;
+    }
+    struct tn_block *block =
+        is_mapped ? map(sizeof *block + cap) : malloc(sizeof *block + cap);
+
+    if (block != NULL) {
+        block->cap = cap;
+        block->is_mapped = is_mapped;
+    }
+    return block;
+}
+
+static void give_back(struct tn_block *block)
+{
+    if (block->is_mapped) {
+        (void)munmap(block, sizeof *block + block->cap);
+    } else {
+        free(block);
+    }
+}
+
+bool tn_block_can_grow(struct tn_block *block)
+{
+    return block->is_mapped && tn_block_is_mine(block);
+}
+
+enum tenon_err tn_block_grow(struct tn_block **block, size_t cap)
+{
+    size_t more = cap - (*block)->cap;
+
+    if (cap > SIZE_MAX - sizeof **block) {
+        return TENON_E_NOMEM;
+    }
+    if (!tn_account_charge((*block)->account, more)) {
+        return TENON_E_LIMIT;
+    }
+    struct tn_block *grown = remap(*block, sizeof **block + cap);
+
+    if (grown == NULL) {
+        tn_account_discharge((*block)->account, more);
+        return TENON_E_NOMEM;
+    }
+    grown->cap = cap;
+    *block = grown;
+    return TENON_OK;
+}
+
 static bool charge(tn_account *account, size_t cap)
 {
     if (cap > TN_BLOCK_BYTES) {
@@ -93,15 +186,13 @@ enum tenon_err tn_block_new(struct tn_block_pool *pool,
     struct tn_block *block = take_kept(pool, cap);
 
     if (block == NULL) {
-        block =
-            cap > SIZE_MAX - sizeof *block ? NULL : malloc(sizeof *block + cap);
+        block = allocate(cap);
         if (block == NULL) {
             tn_account_discharge(account, cap);
             tn_block_pool_free(pool);
             return TENON_E_NOMEM;
         }
         block->pool = pool;
-        block->cap = cap;
     }
     atomic_init(&block->refs, 1);
     block->next = NULL;
@@ -147,7 +238,7 @@ void tn_block_release(tn_block *block)
     tn_account_discharge(block->account, block->cap);
     tn_account_unref(block->account);
     if (!keep(pool, block)) {
-        free(block);
+        give_back(block);
     }
     tn_block_pool_free(pool);
 }

@@ -25,6 +25,7 @@ struct tn_block {
     struct tn_block *next;      /* in the pool's list; guarded by its lock */
     tn_account *account;        /* kept */
     size_t cap;
+    bool is_mapped; /* a mapping of its own */
     uint8_t bytes[];
 };
 
@@ -49,6 +50,13 @@ static inline struct tn_block *tn_block_ref(struct tn_block *block)
     atomic_fetch_add_explicit(&block->refs, 1, memory_order_relaxed);
     return block;
 }
+
+/* Whether it grows without its bytes being copied: a large block that nobody
+ * else holds. */
+bool tn_block_can_grow(struct tn_block *block);
+/* Gives such a block room for more bytes, perhaps elsewhere. On failure it stays
+ * as it is. Errors: LIMIT, NOMEM. */
+TENON_CHECK enum tenon_err tn_block_grow(struct tn_block **block, size_t cap);
 
 /* True when nobody else holds the block. Only its reader adds references, so
  * that for the reader the answer stays true. */

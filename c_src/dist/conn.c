@@ -67,6 +67,7 @@ void tn_conn_unref(tn_conn *conn)
     }
     free(conn->resolving);
     tn_account_unref(conn->account);
+    tn_large_free(conn);
     tn_buf_fini(&conn->pending);
     tn_buf_fini(&conn->writing);
     uv_mutex_destroy(&conn->lock);
@@ -150,14 +151,8 @@ const char *tn_conn_print(const tn_conn *conn, char buf[TN_ADDRESS_TEXT_BYTES])
 
 /* ---- watched ------------------------------------------------------------- */
 
-static void on_ready(uv_poll_t *poll, int status, int events)
+static void serve(tn_conn *conn, int events)
 {
-    tn_conn *conn = poll->data;
-
-    /* An error on the descriptor is found by the call that it concerns. */
-    if (status < 0) {
-        events = UV_READABLE | UV_WRITABLE;
-    }
     if (conn->state == TN_CONN_CONNECTING) {
         tn_connect_writable(conn);
         return;
@@ -182,8 +177,66 @@ static void on_ready(uv_poll_t *poll, int status, int events)
     }
 }
 
+static void on_ready(uv_poll_t *poll, int status, int events)
+{
+    tn_conn *conn = poll->data;
+
+    /* An error on the descriptor is found by the call that it concerns. */
+    if (status < 0) {
+        events = UV_READABLE | UV_WRITABLE;
+    }
+    if (tn_conn_is_spent(conn)) {
+        tn_conn_postpone(conn, events);
+    } else {
+        serve(conn, events);
+    }
+}
+
+/* ---- postponed ----------------------------------------------------------- */
+
+bool tn_conn_is_spent(const tn_conn *conn)
+{
+    return tn_turn_is_spent(conn->dist->config.turn);
+}
+
+void tn_conn_postpone(tn_conn *conn, int events)
+{
+    if (conn->postponed_events == 0) {
+        TAILQ_INSERT_TAIL(&conn->dist->postponed, conn, postponed_link);
+    }
+    conn->postponed_events |= events;
+}
+
+/* Returns what it was to be served with. */
+static int take_from_postponed(tn_conn *conn)
+{
+    int events = conn->postponed_events;
+
+    if (events != 0) {
+        TAILQ_REMOVE(&conn->dist->postponed, conn, postponed_link);
+        conn->postponed_events = 0;
+    }
+    return events;
+}
+
+bool tn_dist_serve_postponed(tn_dist *dist)
+{
+    bool are_there = !TAILQ_EMPTY(&dist->postponed);
+    tn_conn *conn;
+
+    while ((conn = TAILQ_FIRST(&dist->postponed)) != NULL &&
+           !tn_conn_is_spent(conn)) {
+        serve(conn, take_from_postponed(conn));
+    }
+    return are_there;
+}
+
 void tn_conn_poll(tn_conn *conn, int events)
 {
+    conn->poll_wanted = events;
+    if (conn->large != NULL) {
+        events &= ~UV_READABLE;
+    }
     if (events == conn->poll_events) {
         return;
     }
@@ -294,6 +347,7 @@ void tn_conn_close(tn_conn *conn, const tenon_error *why)
     } else {
         tn_conn_handshake_over(conn);
     }
+    (void)take_from_postponed(conn);
     conn->state = TN_CONN_CLOSING;
     conn->dist->closing_count++;
     atomic_store_explicit(&conn->is_up, false, memory_order_release);

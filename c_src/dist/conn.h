@@ -20,6 +20,7 @@
 struct tn_cookies;
 struct tn_sip_key;
 struct tn_log;
+struct tn_turn;
 
 typedef struct tn_dist tn_dist;   /* what all connections of a node share */
 typedef struct tn_conn tn_conn;   /* one connection; counted references */
@@ -50,6 +51,9 @@ struct tn_conn_events {
      * older connection to that name down here, by tn_conn_close: its on_down
      * is called before the ack goes out and before this one's on_up. */
     void (*on_authenticated)(void *user, tn_conn *conn);
+    /* Acceptor: whether the connection may come up; false: it is asked again
+     * soon. NULL: at once. */
+    bool (*may_come_up)(void *user, tn_conn *conn);
     /* The handshake is over: tn_conn_send works from here on. */
     void (*on_up)(void *user, tn_conn *conn);
     /* One control message; the views are borrowed until return, or as long as
@@ -105,6 +109,11 @@ struct tn_dist_config {
     uint32_t max_handshakes;     /* TN_HANDSHAKES_MAX_DEFAULT, accepted and
                                   unfinished */
     tn_budget *budget; /* kept; each peer's account is of it. NULL: none */
+    /* Runs fn(arg) on another thread soon; false: cannot. Called with `user`.
+     * NULL: large frames are read on the loop. */
+    bool (*run_on_worker)(void *user, void (*fn)(void *arg), void *arg);
+    struct tn_turn *turn;     /* borrowed until on_closed: of the loop;
+                                    NULL: nothing is postponed */
     const struct tn_log *log; /* borrowed until on_closed; may be NULL */
     const struct tn_conn_events *events; /* borrowed until on_closed */
     void *user;                          /* handed to the events */
@@ -123,6 +132,12 @@ TENON_CHECK enum tenon_err tn_dist_new(const struct tn_dist_config *config,
  * dist  taken; NULL is fine.
  * Threads: loop. Blocks: no. */
 void tn_dist_free(tn_dist *dist);
+
+/* Serves the connections that were postponed because the turn of the loop was
+ * spent, as far as the next one reaches. To be called at the beginning of each
+ * turn. False: there was none, and there is none.
+ * Threads: loop. Blocks: no. */
+bool tn_dist_serve_postponed(tn_dist *dist);
 
 /* New connections are made with this from now on; those that are there keep
  * theirs. tls: taken. Threads: loop. Blocks: no. */

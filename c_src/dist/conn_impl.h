@@ -10,6 +10,7 @@
 
 #include "base/account.h"
 #include "base/buf.h"
+#include "base/turn.h"
 #include "dist/address.h"
 #include "dist/block.h"
 #include "dist/conn.h"
@@ -23,6 +24,10 @@
 
 /* Bytes read from one connection before the loop looks at the others. */
 #define TN_READ_BURST_BYTES (256u * 1024u)
+/* A frame of so many bytes and terms is read by a worker: on the loop as many
+ * terms take a millisecond. */
+#define TN_LARGE_BYTES (256u * 1024u)
+#define TN_LARGE_TERMS 32768u
 /* Control messages of unknown kind that are logged for each connection; all
  * are counted. */
 #define TN_UNKNOWN_OPS_LOGGED 8u
@@ -37,6 +42,9 @@
 
 LIST_HEAD(tn_conn_list, tn_conn);
 STAILQ_HEAD(tn_conn_queue, tn_conn);
+TAILQ_HEAD(tn_conn_turns, tn_conn);
+
+struct tn_large;
 
 struct tn_dist {
     struct tn_dist_config config; /* with the defaults filled in */
@@ -53,6 +61,7 @@ struct tn_dist {
     struct tn_conn_list handshakes; /* accepted and unfinished ones of them */
     uint32_t handshake_count;       /* length of handshakes */
     uint32_t closing_count;         /* closing ones among them */
+    struct tn_conn_turns postponed; /* to the next turn of the loop */
     bool is_stopping;
     unsigned open_handles; /* of those below */
     uv_timer_t tick;
@@ -113,6 +122,9 @@ struct tn_conn {
     LIST_ENTRY(tn_conn) link;
     LIST_ENTRY(tn_conn) handshake_link; /* accepted, until it is up or closes */
     STAILQ_ENTRY(tn_conn) wanting_link; /* guarded by dist->lock */
+    TAILQ_ENTRY(tn_conn) postponed_link;
+    int postponed_events; /* what it is to be served with; 0: is not
+                             postponed */
     enum tn_conn_state state;
     bool is_initiator;
     bool is_known; /* the owner has heard of it */
@@ -132,6 +144,7 @@ struct tn_conn {
     uv_poll_t poll;
     bool has_poll;
     int poll_events;  /* what poll waits for now */
+    int poll_wanted;  /* the same, were it not for a large frame */
     uv_timer_t timer; /* set-up's deadline */
     uv_timer_t later; /* the ack that waits for closing connections */
 
@@ -139,6 +152,10 @@ struct tn_conn {
     size_t start;           /* first byte of it that is not parsed */
     size_t end;             /* first free byte of it */
     size_t whole;           /* bytes from start on that the next step needs */
+    struct tn_large *large; /* a frame that a worker reads; nothing else is
+                               read meanwhile */
+    bool is_behind;         /* whole frames lie there, for the next turn */
+    unsigned since_look;    /* bytes delivered since the turn was looked at */
     uint64_t frames_in, bytes_in, ticks_in, unknown_ops;
     tn_account *account;  /* kept, and set before is_up; goes with the object */
     uint64_t starving_ns; /* since when there is no room; 0: there is */
@@ -186,6 +203,12 @@ bool tn_conn_watch(tn_conn *conn, int fd, int events);
 void tn_conn_handshake_over(tn_conn *conn);
 /* Changes what is watched. */
 void tn_conn_poll(tn_conn *conn, int events);
+/* Whether the loop has done enough in this turn. Then the connection is served
+ * with those events at the next one, before the poll says anything: epoll tells
+ * of the same sockets first each time, and the others would never have their
+ * turn. */
+bool tn_conn_is_spent(const tn_conn *conn);
+void tn_conn_postpone(tn_conn *conn, int events);
 /* One handle was closed: perhaps the last one. */
 void tn_conn_handle_closed(tn_conn *conn);
 
@@ -242,8 +265,25 @@ void tn_in_fail(tn_conn *conn, ssize_t result);
 void tn_in_readable(tn_conn *conn);
 /* Delivers the whole frames of the block. */
 void tn_in_deliver(tn_conn *conn);
+/* Delivers what a worker has read of the frame that comes next, then what
+ * follows it. */
+void tn_in_go_on(tn_conn *conn,
+                 const struct tn_frame *frame,
+                 const struct tn_signal *signal,
+                 enum tenon_err rc,
+                 tenon_error *err);
 /* Gives the block back when all of it has been parsed. */
 void tn_in_rest(tn_conn *conn);
+
+/* ---- large.c: large frames in ---------------------------------------------- */
+
+/* Has a worker read the frame if it is large; false: it is not, or there is
+ * none. */
+bool tn_large_begin(tn_conn *conn, const struct tn_frame *frame);
+/* The loop's part when that worker is done. */
+void tn_large_attend(tn_conn *conn);
+/* Forgets a large frame that no worker reads. */
+void tn_large_free(tn_conn *conn);
 
 /* ---- out.c: frames out ---------------------------------------------------- */
 

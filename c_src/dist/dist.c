@@ -41,6 +41,7 @@ static void attend_all(tn_dist *dist)
         uv_mutex_unlock(&conn->lock);
         tn_connect_attend(conn);
         tn_out_attend(conn);
+        tn_large_attend(conn);
         tn_secure_attend(conn);
         tn_conn_unref(conn);
     }
@@ -185,6 +186,7 @@ enum tenon_err tn_dist_new(const struct tn_dist_config *config,
     }
     LIST_INIT(&made->conns);
     LIST_INIT(&made->handshakes);
+    TAILQ_INIT(&made->postponed);
     STAILQ_INIT(&made->wanting);
     enum tenon_err rc = copy_identity(made, config, err);
 

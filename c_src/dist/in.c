@@ -21,6 +21,10 @@
 /* How often a connection whose peer takes its whole part of the memory is
  * looked at. */
 #define LOOK_FOR_ROOM_MS 20u
+/* A frame counts as so many bytes besides its own, and after so many the turn
+ * of the loop is looked at. */
+#define FRAME_COST_BYTES 512u
+#define LOOK_BYTES 16384u
 
 /* ---- room ---------------------------------------------------------------- */
 
@@ -49,6 +53,9 @@ static enum tenon_err move_over(tn_conn *conn)
     if (old != NULL && tn_block_is_mine(old) && old->cap >= cap &&
         old->cap / 2 <= cap) {
         memmove(old->bytes, old->bytes + conn->start, there);
+    } else if (old != NULL && conn->start == 0 && cap > old->cap &&
+               tn_block_can_grow(old)) {
+        return tn_block_grow(&conn->block, cap);
     } else {
         enum tenon_err rc =
             tn_block_new(conn->dist->pool, conn->account, cap, &conn->block);
@@ -190,13 +197,14 @@ is_between_us(tn_conn *conn, const struct tn_signal *signal, tenon_error *err)
     return true;
 }
 
-/* False when the protocol is broken, err then says how. */
-static bool
-deliver_frame(tn_conn *conn, const struct tn_frame *frame, tenon_error *err)
+/* What reading a frame has given. False when the protocol is broken, err then
+ * says how. */
+static bool deliver_read(tn_conn *conn,
+                         const struct tn_signal *signal,
+                         enum tenon_err rc,
+                         tenon_error *err)
 {
     const struct tn_dist_config *config = &conn->dist->config;
-    struct tn_signal signal;
-    enum tenon_err rc = tn_signal_parse(frame->body, frame->len, &signal, err);
 
     conn->frames_in++;
     if (rc == TENON_E_NOTSUP || rc == TENON_E_LIMIT) {
@@ -205,12 +213,21 @@ deliver_frame(tn_conn *conn, const struct tn_frame *frame, tenon_error *err)
                   err);
         return true;
     }
-    if (rc < 0 || !is_between_us(conn, &signal, err)) {
+    if (rc < 0 || !is_between_us(conn, signal, err)) {
         return false;
     }
-    tn_crowd_note(&conn->crowd, signal.from, conn->read_ns);
-    config->events->on_signal(config->user, conn, &signal);
+    tn_crowd_note(&conn->crowd, signal->from, conn->read_ns);
+    config->events->on_signal(config->user, conn, signal);
     return true;
+}
+
+static bool
+deliver_frame(tn_conn *conn, const struct tn_frame *frame, tenon_error *err)
+{
+    struct tn_signal signal;
+    enum tenon_err rc = tn_signal_parse(frame->body, frame->len, &signal, err);
+
+    return deliver_read(conn, &signal, rc, err);
 }
 
 /* False at the end of the whole frames, and when the connection was closed. */
@@ -231,6 +248,9 @@ static bool deliver_next(tn_conn *conn)
     if (frame.kind == TN_FRAME_MORE) {
         return false;
     }
+    if (frame.kind == TN_FRAME_BODY && tn_large_begin(conn, &frame)) {
+        return false;
+    }
     if (frame.kind == TN_FRAME_TICK) {
         conn->ticks_in++;
     } else if (!deliver_frame(conn, &frame, &err)) {
@@ -241,16 +261,62 @@ static bool deliver_next(tn_conn *conn)
     return true;
 }
 
-void tn_in_deliver(tn_conn *conn)
+static void end_batch(tn_conn *conn)
 {
     const struct tn_dist_config *config = &conn->dist->config;
-    uint64_t before = conn->frames_in;
 
-    while (deliver_next(conn)) {
-    }
-    if (conn->frames_in != before && conn->state == TN_CONN_UP &&
-        config->events->on_batch_end != NULL) {
+    if (conn->state == TN_CONN_UP && config->events->on_batch_end != NULL) {
         config->events->on_batch_end(config->user, conn);
+    }
+}
+
+/* Whether what was delivered last is to be the last of this turn. Small frames
+ * cost what handling them costs, large ones what reading them does. */
+static bool is_enough(tn_conn *conn, size_t bytes)
+{
+    conn->since_look += FRAME_COST_BYTES + (unsigned)bytes;
+    if (conn->since_look < LOOK_BYTES) {
+        return false;
+    }
+    conn->since_look = 0;
+    return tn_conn_is_spent(conn);
+}
+
+void tn_in_deliver(tn_conn *conn)
+{
+    uint64_t before = conn->frames_in;
+    size_t start = conn->start;
+
+    conn->is_behind = false;
+    while (!conn->is_behind && deliver_next(conn)) {
+        conn->is_behind = is_enough(conn, conn->start - start);
+        start = conn->start;
+    }
+    if (conn->is_behind && conn->state == TN_CONN_UP) {
+        tn_conn_postpone(conn, UV_READABLE);
+    }
+    if (conn->frames_in != before) {
+        end_batch(conn);
+    }
+}
+
+void tn_in_go_on(tn_conn *conn,
+                 const struct tn_frame *frame,
+                 const struct tn_signal *signal,
+                 enum tenon_err rc,
+                 tenon_error *err)
+{
+    conn->read_ns = tn_now_ns();
+    if (!deliver_read(conn, signal, rc, err)) {
+        tn_conn_close(conn, err);
+        return;
+    }
+    conn->start += frame->whole;
+    end_batch(conn);
+    /* What lies behind it, at the next turn. */
+    if (conn->state == TN_CONN_UP) {
+        conn->is_behind = true;
+        tn_conn_postpone(conn, UV_READABLE);
     }
 }
 
@@ -260,8 +326,15 @@ void tn_in_readable(tn_conn *conn)
 {
     size_t left = TN_READ_BURST_BYTES;
 
+    if (conn->large != NULL) {
+        return;
+    }
     conn->read_ns = tn_now_ns();
-    while (left > 0 && conn->state == TN_CONN_UP) {
+    if (conn->is_behind) {
+        tn_in_deliver(conn);
+    }
+    while (left > 0 && !conn->is_behind && conn->large == NULL &&
+           conn->state == TN_CONN_UP) {
         ssize_t n = tn_in_read(conn, left);
 
         if (n <= 0) {

@@ -158,7 +158,10 @@ static void on_connection(uv_poll_t *poll, int status, int events)
 
     (void)status;
     (void)events;
-    for (int i = 0; i < ACCEPT_BURST && dist->listen_fd >= 0; i++) {
+    /* One at least: those who are there must not keep others out. */
+    for (int i = 0; i < ACCEPT_BURST && dist->listen_fd >= 0 &&
+                    (i == 0 || !tn_turn_is_spent(dist->config.turn));
+         i++) {
         int fd = tn_sock_accept(dist->listen_fd, &peer);
 
         if (fd == -EAGAIN || fd == -EWOULDBLOCK) {

@@ -63,11 +63,13 @@ void tn_secure_attend(tn_conn *conn)
 {
     bool may_read = (conn->poll_events & UV_READABLE) != 0;
 
-    if (conn->tls == NULL || !may_read || conn->state >= TN_CONN_CLOSING ||
-        !tn_tls_has_buffered(conn->tls)) {
+    if (conn->tls == NULL || !may_read || conn->large != NULL ||
+        conn->state >= TN_CONN_CLOSING || !tn_tls_has_buffered(conn->tls)) {
         return;
     }
-    if (conn->state == TN_CONN_SHAKING_HANDS) {
+    if (tn_conn_is_spent(conn)) {
+        tn_conn_postpone(conn, UV_READABLE);
+    } else if (conn->state == TN_CONN_SHAKING_HANDS) {
         tn_setup_readable(conn);
     } else if (conn->state == TN_CONN_UP) {
         tn_in_readable(conn);
@@ -166,5 +168,10 @@ void tn_secure_begin(tn_conn *conn)
     conn->tls = tls;
     uv_mutex_unlock(&conn->lock);
     conn->state = TN_CONN_SECURING;
-    tn_secure_ready(conn);
+    /* A signature takes milliseconds. */
+    if (tn_conn_is_spent(conn)) {
+        tn_conn_postpone(conn, UV_READABLE);
+    } else {
+        tn_secure_ready(conn);
+    }
 }

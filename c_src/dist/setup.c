@@ -9,6 +9,9 @@
 #include "dist/conn_impl.h"
 #include "dist/flags.h"
 
+/* While the owner has still to end what an older connection has left. */
+#define LOOK_AGAIN_MS 1u
+
 /* ---- deadline ------------------------------------------------------------ */
 
 static void on_deadline(uv_timer_t *timer)
@@ -141,9 +144,23 @@ static void finish_acceptor(tn_conn *conn)
     }
 }
 
+static bool may_come_up(tn_conn *conn)
+{
+    const struct tn_dist_config *config = &conn->dist->config;
+
+    return config->events->may_come_up == NULL ||
+           config->events->may_come_up(config->user, conn);
+}
+
 static void on_later(uv_timer_t *timer)
 {
-    finish_acceptor(timer->data);
+    tn_conn *conn = timer->data;
+
+    if (may_come_up(conn)) {
+        finish_acceptor(conn);
+    } else {
+        uv_timer_start(timer, on_later, LOOK_AGAIN_MS, 0);
+    }
 }
 
 /* The peer may use the new connection once it has the ack, so that the owner
@@ -157,7 +174,7 @@ static void authenticated(tn_conn *conn)
     if (conn->state != TN_CONN_SHAKING_HANDS) {
         return;
     }
-    if (conn->dist->closing_count > 0) {
+    if (conn->dist->closing_count > 0 || !may_come_up(conn)) {
         uv_timer_start(&conn->later, on_later, 0, 0);
     } else {
         finish_acceptor(conn);

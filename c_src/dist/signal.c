@@ -366,6 +366,13 @@ static enum tenon_err read_control(struct reading *in, tenon_term control)
     return TENON_OK;
 }
 
+static tenon_term system_limit(void)
+{
+    static const char atom[] = "\167\014system_limit";
+
+    return (tenon_term){ (const uint8_t *)atom, sizeof atom - 1 };
+}
+
 /* The message of this frame is nested deeper than we read, which is no fault
  * of a peer: data of 1000 appends is that deep. Nobody waits for a message: it
  * is dropped (LIMIT). A reason is replaced by system_limit, and a spawn request
@@ -374,12 +381,10 @@ static enum tenon_err read_control(struct reading *in, tenon_term control)
  * order. */
 static enum tenon_err parse_too_deep(struct reading *in, tenon_term control)
 {
-    static const char system_limit[] = "\167\014system_limit"; /* an atom */
     tenon_error *err = in->err;
 
     in->err = NULL;
-    in->message =
-        (tenon_term){ (const uint8_t *)system_limit, sizeof system_limit - 1 };
+    in->message = system_limit();
     if (read_control(in, control) < 0 || parse_op(in) < 0) {
         return TENON_E_TERM_DEEP;
     }
@@ -393,6 +398,28 @@ static enum tenon_err parse_too_deep(struct reading *in, tenon_term control)
         err->code = TENON_E_LIMIT;
     }
     return TENON_E_LIMIT;
+}
+
+static bool has_reason(enum tn_signal_kind kind)
+{
+    return kind == TN_SIG_EXIT || kind == TN_SIG_EXIT2 || kind == TN_SIG_DOWN;
+}
+
+bool tn_signal_is_short(const uint8_t *body, size_t len, size_t terms)
+{
+    const uint8_t *at = body + 1, *end = body + len;
+
+    /* The control tuple, and the message. */
+    while (at < end && *at == TN_VERSION) {
+        size_t used;
+
+        at++;
+        if (!tn_scan_few(at, (size_t)(end - at), &terms, &used)) {
+            return false;
+        }
+        at += used;
+    }
+    return true;
 }
 
 enum tenon_err tn_signal_parse(const uint8_t *body,
@@ -433,6 +460,9 @@ enum tenon_err tn_signal_parse(const uint8_t *body,
     }
     if (rc == TENON_OK) {
         rc = parse_op(&in);
+    }
+    if (has_reason(sig.kind) && sig.payload.len > TN_REASON_MAX_BYTES) {
+        sig.payload = system_limit();
     }
     if (rc == TENON_OK) {
         *signal = sig;

@@ -113,6 +113,9 @@ struct tn_signal {
     bool awaited;
 };
 
+/* Longest reason of an EXIT, EXIT2 or DOWN. */
+#define TN_REASON_MAX_BYTES (1024u * 1024u)
+
 /* SPAWN_REPLY flags. */
 #define TN_SPAWN_LINK 1u
 #define TN_SPAWN_MONITOR 2u
@@ -131,12 +134,18 @@ struct tn_signal {
  * must be closed. NOTSUP: well-formed, but an operation that this node does
  * not know; LIMIT: a message that is nested deeper than this node reads: count
  * it, log it, go on. A reason that is too deep reads as system_limit, and the
- * arguments of such a spawn request as the null view.
+ * arguments of such a spawn request as the null view. A reason of more than
+ * TN_REASON_MAX_BYTES reads as system_limit, too: it is copied for each that it
+ * reaches.
  * Threads: any. Blocks: no. */
 TENON_CHECK enum tenon_err tn_signal_parse(const uint8_t *body,
                                            size_t len,
                                            struct tn_signal *signal,
                                            tenon_error *err);
+
+/* Whether reading that body takes few steps: at most `terms` terms lie in it.
+ * What is no frame is short. */
+bool tn_signal_is_short(const uint8_t *body, size_t len, size_t terms);
 
 /* Appends one whole frame with its 4-byte length. The operation is chosen by
  * the peer's flags: payload forms with EXIT_PAYLOAD, SEND_SENDER, UNLINK_ID or

@@ -145,10 +145,10 @@ void tn_links_break_locked(tenon_process *ended, tenon_term reason, bool *wake)
     }
 }
 
-void tn_links_peer_gone_locked(struct tn_peer *peer, bool *wake)
+void tn_links_peer_gone_locked(struct tn_peer *peer, unsigned *max, bool *wake)
 {
     struct tn_link *link;
-    while ((link = LIST_FIRST(&peer->links)) != NULL) {
+    for (; *max > 0 && (link = LIST_FIRST(&peer->links)) != NULL; --*max) {
         tenon_process *local = link->local;
         if (link->active) {
             tn_exit_from_link_locked(local, link->other, tn_atom_noconnection,

@@ -120,9 +120,12 @@ void tn_links_process_ended(tenon_process *process,
                             tenon_term reason,
                             bool *wake);
 
-/* A peer is lost: everything over it ends with noconnection. With the lock
- * held. */
-void tn_links_peer_lost(tenon_node *node, struct tn_peer *peer, bool *wake);
+/* A peer is lost: everything over it ends with noconnection, at most `max` of
+ * it now. False: nothing is left. With the lock held. */
+bool tn_links_peer_lost_locked(tenon_node *node,
+                               struct tn_peer *peer,
+                               unsigned max,
+                               bool *wake);
 
 /* The peer is up and knows no acknowledgements: links that wait for one are
  * forgotten. With the lock held. */
@@ -131,7 +134,8 @@ void tn_links_forget_unlinked_locked(struct tn_peer *peer);
 /* ---- between link.c and monitor.c -------------------------------------- */
 
 void tn_links_break_locked(tenon_process *ended, tenon_term reason, bool *wake);
-void tn_links_peer_gone_locked(struct tn_peer *peer, bool *wake);
+/* As above; *max: less those that have ended. */
+void tn_links_peer_gone_locked(struct tn_peer *peer, unsigned *max, bool *wake);
 void tn_link_signal_locked(tenon_node *node,
                            struct tn_peer *peer,
                            const struct tn_signal *signal,

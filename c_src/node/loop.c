@@ -9,6 +9,7 @@
 #include "base/condition.h"
 #include "base/error.h"
 #include "base/thread.h"
+#include "node/lost.h"
 #include "node/node.h"
 #include "node/rules_load.h"
 
@@ -19,9 +20,17 @@
 
 /* ---- before each wait -------------------------------------------------- */
 
+bool tn_loop_is_spent(tenon_node *node)
+{
+    return node->loop_started && !atomic_load(&node->loop_closed) &&
+           tn_turn_is_spent(&node->turn);
+}
+
+/* One at least, as with all that follows: nothing that comes before takes its
+ * place in every turn. */
 static void run_jobs(tenon_node *node)
 {
-    for (;;) {
+    do {
         tn_lock(node);
         struct tn_loop_job *job = STAILQ_FIRST(&node->loop_jobs);
         if (job != NULL) {
@@ -37,7 +46,7 @@ static void run_jobs(tenon_node *node)
         if (on_heap) {
             free(job);
         }
-    }
+    } while (!tn_loop_is_spent(node));
 }
 
 /* When the loop has to look again, as tn_now_ms; 0: there is work now,
@@ -47,7 +56,8 @@ static uint64_t next_look(tenon_node *node)
     uint64_t at = UINT64_MAX;
     tn_lock(node);
     if (!STAILQ_EMPTY(&node->loop_jobs) || !STAILQ_EMPTY(&node->inline_queue) ||
-        node->dirty.count > 0 || node->peers.wanted) {
+        node->dirty.count > 0 || node->peers.wanted ||
+        tn_lost_is_waiting_locked(node)) {
         at = 0;
     } else if (node->timers.count > 0) {
         at = node->timers.heap[1]->deadline_ms;
@@ -81,8 +91,10 @@ static void stall_look(uv_timer_t *timer)
 
 static void do_work(tenon_node *node)
 {
+    tn_turn_share(&node->turn);
     run_jobs(node);
     (void)tn_timers_run(node);
+    tn_lost_run(node);
     tn_peers_connect_wanted(node);
     tn_processes_run_inline(node);
     tn_peers_flush_dirty(node);
@@ -142,6 +154,9 @@ static void before_wait(uv_prepare_t *prepare)
     }
     if (uv_is_closing((uv_handle_t *)&node->timer)) {
         return;
+    }
+    if (node->dist != NULL && tn_dist_serve_postponed(node->dist)) {
+        at = 0; /* there is more, or it has left some work */
     }
     set_timer(node, at);
     if (atomic_load(&node->stall_watch) &&

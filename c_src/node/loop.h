@@ -33,4 +33,8 @@ void tn_loop_drain(tenon_node *node, uint32_t timeout_ms);
  *                 the loop's memory and descriptors then stay. */
 void tn_loop_close(tenon_node *node, bool handlers_ended);
 
+/* Loop thread: whether it has done enough in this turn, so that the rest of a
+ * long work waits for the next one. At the stop it never has. */
+bool tn_loop_is_spent(tenon_node *node);
+
 #endif

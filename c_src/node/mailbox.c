@@ -9,6 +9,7 @@
 #include "base/condition.h"
 #include "base/log.h"
 #include "node/atoms.h"
+#include "node/loop.h"
 #include "node/node.h"
 
 /* A message of at most this size is copied into memory that is used again; one
@@ -23,6 +24,8 @@
 
 /* Messages that one process handles before others get their turn. */
 #define RUN_BUDGET 64u
+/* Of those that the loop runs, after how many the time is looked at. */
+#define LOOK_EVERY 8u
 
 /* Inline handlers on the loop's stack at a time: one that starts another
  * inline process (rex a function, a function the next one) runs it at once up
@@ -404,6 +407,9 @@ static void run_messages_locked(tenon_process *process, bool *wake)
         process->sender = (struct tn_sender){ NULL, NULL };
         message_free(&node->processes, message);
         end_if_asked_locked(process, wake);
+        if (run_inline && done % LOOK_EVERY == 0 && tn_loop_is_spent(node)) {
+            break;
+        }
     }
 }
 
@@ -450,6 +456,15 @@ void tn_processes_run_inline(tenon_node *node)
     while ((process = STAILQ_FIRST(&turn)) != NULL) {
         STAILQ_REMOVE_HEAD(&turn, inline_next);
         run_queued(process);
+        if (tn_loop_is_spent(node)) {
+            break;
+        }
+    }
+    if (!STAILQ_EMPTY(&turn)) {
+        tn_lock(node);
+        STAILQ_CONCAT(&turn, &node->inline_queue);
+        STAILQ_CONCAT(&node->inline_queue, &turn);
+        tn_unlock(node);
     }
 }
 

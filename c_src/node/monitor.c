@@ -234,11 +234,14 @@ void tn_links_process_ended(tenon_process *process,
     }
 }
 
-void tn_links_peer_lost(tenon_node *node, struct tn_peer *peer, bool *wake)
+bool tn_links_peer_lost_locked(tenon_node *node,
+                               struct tn_peer *peer,
+                               unsigned max,
+                               bool *wake)
 {
     struct tn_monitor *monitor;
-    tn_links_peer_gone_locked(peer, wake);
-    while ((monitor = LIST_FIRST(&peer->monitors)) != NULL) {
+    tn_links_peer_gone_locked(peer, &max, wake);
+    for (; max > 0 && (monitor = LIST_FIRST(&peer->monitors)) != NULL; max--) {
         if (monitor->ours) {
             fire(node, monitor, tn_atom_noconnection, wake);
         } else {
@@ -246,6 +249,7 @@ void tn_links_peer_lost(tenon_node *node, struct tn_peer *peer, bool *wake)
         }
     }
     tn_processes_end_doomed_locked(node, wake);
+    return !LIST_EMPTY(&peer->links) || !LIST_EMPTY(&peer->monitors);
 }
 
 /* ---- signals ----------------------------------------------------------- */

@@ -130,6 +130,7 @@ static void init_lists(tenon_node *node)
     STAILQ_INIT(&node->loop_jobs);
     SLIST_INIT(&node->parts);
     SLIST_INIT(&node->peers.watches);
+    STAILQ_INIT(&node->peers.lost);
 }
 
 static bool init_locks(tenon_node *node)
@@ -158,6 +159,32 @@ static void fini_locks(tenon_node *node)
     pthread_mutex_destroy(&node->lock);
 }
 
+/* What a connection has a worker do. */
+struct errand {
+    struct tn_job job; /* first: the pool gives it back */
+    void (*fn)(void *arg);
+    void *arg;
+};
+
+static void run_errand(struct tn_job *job)
+{
+    struct errand *errand = (struct errand *)job;
+    errand->fn(errand->arg);
+    free(errand);
+}
+
+static bool run_on_worker(void *user, void (*fn)(void *), void *arg)
+{
+    struct errand *errand = malloc(sizeof(*errand));
+    if (errand != NULL) {
+        *errand = (struct errand){ .job = { .fn = run_errand },
+                                   .fn = fn,
+                                   .arg = arg };
+        tn_node_push_job(user, &errand->job);
+    }
+    return errand != NULL;
+}
+
 static enum tenon_err start_dist(tenon_node *node,
                                  const tenon_node_config *config)
 {
@@ -173,6 +200,8 @@ static enum tenon_err start_dist(tenon_node *node,
         .max_frame_bytes = config->frame_max_bytes,
         .out_max_bytes = config->output_max_bytes,
         .budget = node->budget,
+        .run_on_worker = run_on_worker,
+        .turn = &node->turn,
         .log = &node->log,
         .events = &tn_peer_events,
         .user = node,

@@ -14,6 +14,7 @@
 #include "node/atoms.h"
 #include "node/link.h"
 #include "node/loop.h"
+#include "node/lost.h"
 #include "node/node.h"
 #include "node/quota.h"
 
@@ -111,7 +112,7 @@ static void count_conn(tenon_node *node, tn_conn *conn)
     node->counts.reads_paused += counters.reads_paused;
 }
 
-static void free_peer(struct tn_peer *peer)
+void tn_peer_free(struct tn_peer *peer)
 {
     tn_buf_fini(&peer->pending);
     tn_conn_unref(peer->conn);
@@ -229,24 +230,18 @@ static void send_pending_locked(tenon_node *node,
 
 /* ---- losing ------------------------------------------------------------ */
 
-/* Everything over the peer ends. The peer is out of the table, or has a newer
- * connection that starts afresh. With the lock, released meanwhile. */
-static void lose_locked(tenon_node *node, struct tn_peer *peer, bool *wake)
+/* A connection of ours to the same peer that gives way. */
+static void give_up(tn_conn *conn, const char *text)
 {
-    struct tn_request_list ended;
-    enum tn_peer_state state = peer->state;
-    peer->state = TN_PEER_LOST;
-    peer->broken = false;
-    tn_buf_fini(&peer->pending);
-    tn_links_peer_lost(node, peer, wake);
-    tn_requests_peer_lost_locked(node, peer, &ended);
-    peer->state = state;
-    tn_unlock(node);
-    tn_requests_end(&ended, TN_END_NODEDOWN, (tenon_term){ NULL, 0 });
-    tn_lock(node);
+    tenon_error why = { 0 };
+    tn_error(&why, TENON_E_DUPLICATE, "%s", text);
+    tn_conn_set_user(conn, NULL);
+    tn_conn_close(conn, &why);
 }
 
-static void tell_watches(tenon_node *node, const struct tn_peer *peer, bool up)
+void tn_peers_tell_watches(tenon_node *node,
+                           const struct tn_peer *peer,
+                           bool up)
 {
     struct tn_peer_watch *watch;
     SLIST_FOREACH(watch, &node->peers.watches, next)
@@ -263,40 +258,41 @@ note_why_locked(tenon_node *node, const struct tn_peer *peer, const char *why)
     snprintf(peers->lost_why, sizeof peers->lost_why, "%s", why);
 }
 
-/* Takes the peer out and frees it. */
+/* Takes the peer out: everything over it ends. */
 static void remove_peer(tenon_node *node,
                         struct tn_peer *peer,
                         bool was_up,
                         const char *why)
 {
-    bool wake = false;
     tn_lock(node);
     note_why_locked(node, peer, why);
     (void)tn_timer_stop_locked(node, &peer->deadline);
     HASH_DELETE(hh, node->peers.table, peer);
-    lose_locked(node, peer, &wake);
     pthread_cond_broadcast(&node->peer_changed);
-    tn_leave(node, wake);
-    if (was_up) {
-        tell_watches(node, peer, false);
-    }
-    free_peer(peer);
+    tn_unlock(node);
+    tn_lost_add(node, peer, was_up);
 }
 
-/* The old connection of a restarted peer is gone; the new one takes over. */
+/* The old connection of a restarted peer is gone; the new one takes over, with
+ * an entry of its own. */
 static void promote_next(tenon_node *node, struct tn_peer *peer, bool was_up)
 {
-    bool wake = false;
+    tn_conn *conn = peer->next;
     tn_lock(node);
-    tn_conn_unref(peer->conn);
-    peer->conn = peer->next;
     peer->next = NULL;
-    peer->state = TN_PEER_TAKING;
-    lose_locked(node, peer, &wake);
-    tn_leave(node, wake);
-    if (was_up) {
-        tell_watches(node, peer, false);
+    HASH_DELETE(hh, node->peers.table, peer);
+    struct tn_peer *fresh =
+        add_peer(node, peer->name, strlen(peer->name), TN_PEER_TAKING);
+    if (fresh != NULL) {
+        fresh->conn = conn;
+        tn_conn_set_user(conn, fresh);
     }
+    tn_unlock(node);
+    if (fresh == NULL) {
+        give_up(conn, "there was no memory for another connection");
+        tn_conn_unref(conn);
+    }
+    tn_lost_add(node, peer, was_up);
 }
 
 static void awaited_is_over(struct tn_timer *timer, void *user)
@@ -367,15 +363,6 @@ static void replace_conn_locked(struct tn_peer *peer, tn_conn *conn)
     peer->conn = tn_conn_ref(conn);
     peer->state = TN_PEER_TAKING;
     tn_conn_set_user(conn, peer);
-}
-
-/* A connection of ours to the same peer that gives way. */
-static void give_up(tn_conn *conn, const char *text)
-{
-    tenon_error why = { 0 };
-    tn_error(&why, TENON_E_DUPLICATE, "%s", text);
-    tn_conn_set_user(conn, NULL);
-    tn_conn_close(conn, &why);
 }
 
 static enum tn_status
@@ -491,6 +478,15 @@ static void on_authenticated(void *user, tn_conn *conn)
     }
 }
 
+static bool may_come_up(void *user, tn_conn *conn)
+{
+    tenon_node *node = user;
+    tn_lock(node);
+    bool may = !tn_lost_has_locked(node, tn_conn_name(conn));
+    tn_unlock(node);
+    return may;
+}
+
 /* Gives the peer what the rules of now say. False: they do not allow its
  * connection, which is closed. */
 static bool judge(tenon_node *node, struct tn_peer *peer, tn_conn *conn)
@@ -537,7 +533,7 @@ static void on_up(void *user, tn_conn *conn)
     tn_log(&node->log, TN_INFO, "peer_up", "node", peer->name, "flags",
            TN_HEX(flags), "visible", peer->visible ? "true" : "false", NULL);
     tn_requests_end(&refused, TN_END_REFUSED, tn_atom_notsup);
-    tell_watches(node, peer, true);
+    tn_peers_tell_watches(node, peer, true);
     if (broken) {
         tenon_error why = { 0 };
         tn_error(&why, TENON_E_QUEUE_FULL,
@@ -646,6 +642,7 @@ const struct tn_conn_events tn_peer_events = {
     .on_hello = on_hello,
     .on_alive = on_alive,
     .on_authenticated = on_authenticated,
+    .may_come_up = may_come_up,
     .on_up = on_up,
     .on_signal = on_signal,
     .on_batch_end = on_batch_end,
@@ -661,7 +658,9 @@ static struct tn_peer *next_wanted_locked(tenon_node *node)
     struct tn_peer *next;
     HASH_ITER(hh, node->peers.table, peer, next)
     {
-        if (peer->state == TN_PEER_WANTED) {
+        /* What was over the last connection ends before the next begins. */
+        if (peer->state == TN_PEER_WANTED &&
+            !tn_lost_has_locked(node, peer->name)) {
             return peer;
         }
     }
@@ -697,6 +696,9 @@ void tn_peers_connect_wanted(tenon_node *node)
             return;
         }
         connect_wanted(node, peer);
+        if (tn_loop_is_spent(node)) {
+            return;
+        }
     }
 }
 
@@ -707,7 +709,11 @@ void tn_peers_fini(tenon_node *node)
     HASH_ITER(hh, node->peers.table, peer, next)
     {
         HASH_DELETE(hh, node->peers.table, peer);
-        free_peer(peer);
+        tn_peer_free(peer);
+    }
+    while ((peer = STAILQ_FIRST(&node->peers.lost)) != NULL) {
+        STAILQ_REMOVE_HEAD(&node->peers.lost, lost_next);
+        tn_peer_free(peer);
     }
     struct tn_peer_watch *watch;
     while ((watch = SLIST_FIRST(&node->peers.watches)) != NULL) {

@@ -39,6 +39,8 @@ struct tn_peer {
     tn_access *access;        /* kept; changed by the loop thread only */
     struct tn_timer deadline; /* of AWAITED */
     struct tn_buf pending;    /* frames in full form until the peer is up */
+    STAILQ_ENTRY(tn_peer) lost_next;
+    bool was_up; /* of one that is lost */
     bool broken; /* a signal found no room there: closed when it is up */
     struct tn_link_list links;
     struct tn_monitor_list monitors; /* of both directions */
@@ -55,6 +57,7 @@ struct tn_peer_watch {
 /* Guarded by the node's lock. */
 struct tn_peers {
     struct tn_peer *table;
+    STAILQ_HEAD(, tn_peer) lost;         /* out of the table, see node/lost.h */
     bool wanted;                         /* some are in state WANTED */
     SLIST_HEAD(, tn_peer_watch) watches; /* loop thread only */
     /* which peer was last lost or not reached, and why: told to the threads
@@ -96,6 +99,12 @@ void tn_peers_connect_wanted(tenon_node *node);
 /* Writes what was sent under the lock. Any thread, without the lock. */
 void tn_peers_flush_dirty(tenon_node *node);
 void tn_peers_fini(tenon_node *node);
+/* Loop thread: tells those that watch peers. */
+void tn_peers_tell_watches(tenon_node *node,
+                           const struct tn_peer *peer,
+                           bool up);
+/* Of a peer that is in no table. */
+void tn_peer_free(struct tn_peer *peer);
 /* Loop thread: `change` changes the rules; then each peer that is up gets what
  * they say, or its connection is closed. Errors: NOMEM, nothing is changed. */
 TENON_CHECK enum tenon_err tn_peers_judge_again(

@@ -136,18 +136,18 @@ static void on_deadline(struct tn_timer *timer, void *user)
     finish(request, TN_END_TIMEOUT, no_term);
 }
 
-void tn_requests_peer_lost_locked(tenon_node *node,
-                                  struct tn_peer *peer,
+bool tn_requests_peer_lost_locked(struct tn_peer *peer,
+                                  unsigned max,
                                   struct tn_request_list *ended)
 {
     struct tn_request *request;
-    (void)node;
     LIST_INIT(ended);
-    while ((request = LIST_FIRST(&peer->requests)) != NULL) {
+    for (; max > 0 && (request = LIST_FIRST(&peer->requests)) != NULL; max--) {
         take_out_locked(request);
         request->peer = NULL;
         LIST_INSERT_HEAD(ended, request, of_peer);
     }
+    return !LIST_EMPTY(&peer->requests);
 }
 
 void tn_requests_refused_locked(tenon_node *node,

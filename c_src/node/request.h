@@ -118,10 +118,11 @@ bool tn_requests_on_signal(tenon_node *node,
  * any, without the lock. */
 void tn_requests_on_message(tenon_node *node, tenon_term message);
 
-/* A peer is lost: takes its requests out of the table, into `ended`, for
- * tn_requests_end, which is called without the lock. */
-void tn_requests_peer_lost_locked(tenon_node *node,
-                                  struct tn_peer *peer,
+/* A peer is lost: takes at most `max` of its requests out of the table, into
+ * `ended`, for tn_requests_end, which is called without the lock. False: none is
+ * left. */
+bool tn_requests_peer_lost_locked(struct tn_peer *peer,
+                                  unsigned max,
                                   struct tn_request_list *ended);
 void tn_requests_end(struct tn_request_list *ended,
                      enum tn_request_end end,

@@ -5,6 +5,7 @@
 #include <stdlib.h>
 
 #include "base/clock.h"
+#include "node/loop.h"
 #include "node/node.h"
 
 /* With the deadlines of all pending calls and the node's own. */
@@ -153,7 +154,12 @@ uint64_t tn_timers_run(tenon_node *node)
         void *user = timer->user;
         tn_unlock(node);
         fn(timer, user);
+        bool spent = tn_loop_is_spent(node);
         tn_lock(node);
+        if (spent) {
+            next = 0;
+            break;
+        }
     }
     tn_unlock(node);
     return next;

@@ -477,27 +477,40 @@ static inline enum tenon_err one(struct scan *s)
     }
 }
 
+/* Leaves what has been read to its end. True: that is all, with what came of
+ * it. */
+static inline bool leave(struct scan *s, enum tenon_err *rc)
+{
+    while (s->now.left == 0) {
+        *rc = s->now.kind > KIND_LIST ? fun_end(s) : TENON_OK;
+        if (*rc < 0 || s->depth == 0) {
+            return true;
+        }
+        s->now = s->outer[--s->depth];
+    }
+    return false;
+}
+
+static inline enum tenon_err next(struct scan *s)
+{
+    if (s->at == s->end) {
+        return too_short(s, s->now.left);
+    }
+    s->now.left--;
+    return one(s);
+}
+
 static enum tenon_err run(struct scan *s)
 {
-    for (;;) {
-        while (s->now.left == 0) {
-            enum tenon_err rc = s->now.kind > KIND_LIST ? fun_end(s) : TENON_OK;
+    enum tenon_err rc = TENON_OK;
 
-            if (rc < 0 || s->depth == 0) {
-                return rc;
-            }
-            s->now = s->outer[--s->depth];
-        }
-        if (s->at == s->end) {
-            return too_short(s, s->now.left);
-        }
-        s->now.left--;
-        enum tenon_err rc = one(s);
-
+    while (!leave(s, &rc)) {
+        rc = next(s);
         if (rc < 0) {
             return rc;
         }
     }
+    return rc;
 }
 
 /* Field by field: the stack of counters needs no zeroes. */
@@ -530,6 +543,23 @@ tn_scan(const uint8_t *bytes, size_t len, size_t *used, tenon_error *err)
         *used = (size_t)(s.at - s.start);
     }
     return rc;
+}
+
+bool tn_scan_few(const uint8_t *bytes, size_t len, size_t *terms, size_t *used)
+{
+    struct scan s;
+    enum tenon_err rc = TENON_OK;
+
+    begin(&s, bytes, len);
+    while (rc == TENON_OK && !leave(&s, &rc)) {
+        if (*terms == 0) {
+            return false;
+        }
+        --*terms;
+        rc = next(&s);
+    }
+    *used = rc == TENON_OK ? (size_t)(s.at - s.start) : len;
+    return true;
 }
 
 uint32_t tn_scan_depth(const uint8_t *bytes, size_t len)

@@ -4,6 +4,7 @@
 #ifndef TN_TERM_SCAN_H
 #define TN_TERM_SCAN_H
 
+#include <stdbool.h>
 #include <stddef.h>
 #include <stdint.h>
 
@@ -31,6 +32,10 @@
  * Threads: any. Blocks: no. */
 TENON_CHECK enum tenon_err
 tn_scan(const uint8_t *bytes, size_t len, size_t *used, tenon_error *err);
+
+/* Whether at most *terms terms are at `bytes`, which are taken off *terms;
+ * `used` is set to their length then. What is no term is few, of length len. */
+bool tn_scan_few(const uint8_t *bytes, size_t len, size_t *terms, size_t *used);
 
 /* How deep the term at `bytes` is nested: 0 for one that holds no other;
  * UINT32_MAX when it is not valid. Linear. */

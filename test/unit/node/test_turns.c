@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* The loop thread is shared by all peers: what one of them makes it do at
- * length is done in slices, between which the others are served. */
+ * length is done in slices, between which the others are served, or by
+ * workers. Peers are raw sockets that the test writes to by hand. */
 #include <setjmp.h>
 #include <stdarg.h>
 #include <stddef.h>
@@ -8,16 +9,265 @@
 
 #include <cmocka.h>
 
+#include <semaphore.h>
 #include <sys/resource.h>
 
+#include "base/buf.h"
+#include "dist/bytes.h"
+#include "dist/flags.h"
+#include "dist/sock.h"
 #include "nodes.h"
+#include "unit/support/ends.h"
+
+/* No turn takes longer than this. What makes code many times slower than it is
+ * gets smaller inputs, and only the order of events is looked at. */
+#define TURN_MAX_US 20000u
+#if defined(__SANITIZE_ADDRESS__) || defined(__SANITIZE_THREAD__) ||           \
+    defined(TN_HOSTILE) || !defined(__OPTIMIZE__)
+#define AS_IT_IS false
+#elif defined(__has_feature)
+#if __has_feature(address_sanitizer) || __has_feature(thread_sanitizer)
+#define AS_IT_IS false
+#endif
+#endif
+#ifndef AS_IT_IS
+#define AS_IT_IS true
+#endif
+
+static uv_loop_t loop;
+static tenon_node *node;
+
+static bool is_measured(void)
+{
+    return AS_IT_IS && getenv("TN_RUNNER") == NULL;
+}
+
+static size_t sized(size_t whole, size_t small)
+{
+    return is_measured() ? whole : small;
+}
+
+static void assert_turns_were_short(void)
+{
+    uint64_t max_us = stats_of(node).loop_turn_max_us;
+    if (!is_measured()) {
+        print_message("turns are not measured in this build; longest: %u us\n",
+                      (unsigned)max_us);
+    } else if (max_us > TURN_MAX_US) {
+        fail_msg("a turn took %u us", (unsigned)max_us);
+    }
+}
+
+/* ---- the node ----------------------------------------------------------- */
+
+static int start_node_with(uint32_t workers, const char *const *tls)
+{
+    tenon_error err = { 0 };
+    char name[64];
+    new_name(name, "turns");
+    tenon_node_config config = config_of(name, &err);
+    config.no_global = true;
+    config.no_connect_all = true;
+    config.no_epmd = true;
+    config.worker_max = workers;
+    config.mailbox_max_messages = 1000000;
+    config.mailbox_max_bytes = (size_t)1 << 30;
+    if (tls != NULL) {
+        config.proto_dist = "inet_tls";
+        config.ssl_dist_opts = tls;
+    }
+    node = tenon_node_start(&config);
+    if (node == NULL) {
+        fail_msg("%s", err.text);
+    }
+    node->stop_workers_ms = DEADLINE_MS;
+    return uv_loop_init(&loop);
+}
+
+static int start_node(void **state)
+{
+    (void)state;
+    return start_node_with(1, NULL);
+}
+
+static int stop_node(void **state)
+{
+    (void)state;
+    tenon_node_stop(node);
+    return uv_loop_close(&loop);
+}
+
+/* Keeps a thread of the node until it is opened. */
+struct gate {
+    sem_t entered, opened;
+};
+
+static void pass(tenon_node *of, void *user)
+{
+    struct gate *gate = user;
+    (void)of;
+    sem_post(&gate->entered);
+    while (sem_wait(&gate->opened) != 0) {
+    }
+}
+
+static void wait_until_entered(struct gate *gate)
+{
+    while (sem_wait(&gate->entered) != 0) {
+    }
+}
+
+static void close_worker(struct gate *gate)
+{
+    sem_init(&gate->entered, 0, 0);
+    sem_init(&gate->opened, 0, 0);
+    OK(tn_node_run_on_worker(node, pass, gate));
+    wait_until_entered(gate);
+}
+
+static void close_loop(struct gate *gate)
+{
+    sem_init(&gate->entered, 0, 0);
+    sem_init(&gate->opened, 0, 0);
+    OK(tn_node_run_on_loop(node, pass, gate));
+    wait_until_entered(gate);
+}
+
+static void open_gate(struct gate *gate)
+{
+    sem_post(&gate->opened);
+}
+
+/* ---- peers -------------------------------------------------------------- */
+
+struct peer {
+    int fd;
+    char name[64];
+    uint8_t pid_bytes[80];
+    tenon_term pid;
+};
+
+static bool is_up(const char *name)
+{
+    tn_lock(node);
+    const struct tn_peer *peer = tn_peer_find_locked(node, name, strlen(name));
+    bool up = peer != NULL && peer->state == TN_PEER_UP;
+    tn_unlock(node);
+    return up;
+}
+
+static void join(struct peer *peer, const char *name)
+{
+    struct end to = { .loop = &loop, .port = tenon_node_port(node) };
+    if (name != NULL) {
+        snprintf(peer->name, sizeof peer->name, "%s", name);
+    } else {
+        new_name(peer->name, "peer");
+    }
+    snprintf(to.name, sizeof to.name, "%s", tenon_node_name(node));
+    peer->fd = raw_handshake(&to, peer->name);
+    peer->pid = make_pid(peer->pid_bytes, peer->name, 1, 2000);
+    WAIT_FOR(is_up(peer->name));
+}
+
+static void write_all(int fd, const uint8_t *bytes, size_t len)
+{
+    while (len > 0) {
+        ssize_t n = tn_sock_write(fd, bytes, len);
+        if (n == -EAGAIN) {
+            struct pollfd room = { .fd = fd, .events = POLLOUT };
+            assert_int_equal(poll(&room, 1, (int)DEADLINE_MS), 1);
+            n = 0;
+        }
+        assert_true(n >= 0);
+        bytes += n;
+        len -= (size_t)n;
+    }
+}
+
+/* As much of it as goes into the socket at once. */
+static size_t write_some(int fd, const uint8_t *bytes, size_t len)
+{
+    size_t done = 0;
+    ssize_t n;
+    while (done < len &&
+           (n = tn_sock_write(fd, bytes + done, len - done)) > 0) {
+        done += (size_t)n;
+    }
+    return done;
+}
+
+static void add_signal(struct tn_buf *out, const struct tn_signal *signal)
+{
+    OK(tn_signal_encode(out, signal, TN_FLAGS_OURS, NULL));
+}
+
+static void
+add_message(struct tn_buf *out, const struct peer *from, const char *to, int n)
+{
+    uint8_t atom[64];
+    uint8_t number[] = { 97, (uint8_t)n };
+    struct tn_signal signal = { .kind = TN_SIG_SEND_NAME,
+                                .from = from->pid,
+                                .to = make_atom(atom, to),
+                                .payload = { number, sizeof number } };
+    add_signal(out, &signal);
+}
+
+static void send_message(const struct peer *from, const char *to, int n)
+{
+    struct tn_buf out;
+    tn_buf_init(&out, SIZE_MAX);
+    add_message(&out, from, to, n);
+    write_all(from->fd, out.bytes, out.len);
+    tn_buf_fini(&out);
+}
+
+static void send_buf(const struct peer *from, struct tn_buf *out)
+{
+    write_all(from->fd, out->bytes, out->len);
+    tn_buf_fini(out);
+}
+
+/* A frame of so many bytes with a list of small integers for that process. */
+static void
+send_large_list(const struct peer *from, const char *to, size_t frame_bytes)
+{
+    static uint8_t chunk[256 * 1024];
+    uint8_t atom[64];
+    uint8_t nil[] = { 106 };
+    struct tn_signal signal = { .kind = TN_SIG_SEND_NAME,
+                                .from = from->pid,
+                                .to = make_atom(atom, to),
+                                .payload = { nil, sizeof nil } };
+    struct tn_buf out;
+    tn_buf_init(&out, SIZE_MAX);
+    add_signal(&out, &signal);
+    size_t head = out.len - 1 - 4;
+    size_t count = (frame_bytes - head - 5 - 1) / 2;
+    tn_put32(out.bytes, (uint32_t)(head + 5 + 2 * count + 1));
+    out.bytes[4 + head] = 108;
+    uint8_t count_bytes[4];
+    tn_put32(count_bytes, (uint32_t)count);
+    OK(tn_buf_append(&out, count_bytes, sizeof count_bytes));
+    send_buf(from, &out);
+    for (size_t i = 0; i < sizeof chunk; i += 2) {
+        chunk[i] = 97;
+        chunk[i + 1] = 7;
+    }
+    for (size_t left = 2 * count; left > 0;) {
+        size_t n = left < sizeof chunk ? left : sizeof chunk;
+        write_all(from->fd, chunk, n);
+        left -= n;
+    }
+    write_all(from->fd, nil, sizeof nil);
+}
 
 /* ---- what is counted ---------------------------------------------------- */
 
 static void turns_of_the_loop_are_counted(void **state)
 {
     (void)state;
-    tenon_node *node = lone_node(NULL);
     WAIT_FOR(stats_of(node).loop_turns > 3);
     tenon_node_stats stats = stats_of(node);
     uint64_t count = 0;
@@ -26,15 +276,14 @@ static void turns_of_the_loop_are_counted(void **state)
     }
     assert_int_equal(count, stats.loop_turns);
     assert_true(stats.loop_turn_max_us <= stats.loop_cpu_us);
-    tenon_node_stop(node);
 }
 
 /* ---- where it runs ------------------------------------------------------ */
 
-static void dig_deep(tenon_node *node, void *user)
+static void dig_deep(tenon_node *of, void *user)
 {
     volatile char deep[4 << 20];
-    (void)node;
+    (void)of;
     for (size_t i = 0; i < sizeof deep; i += 4096) {
         deep[i] = (char)i;
     }
@@ -49,18 +298,218 @@ static void the_loop_has_a_worker_s_stack_whatever_the_limit(void **state)
     assert_int_equal(getrlimit(RLIMIT_STACK, &before), 0);
     struct rlimit small = { 128 * 1024, before.rlim_max };
     assert_int_equal(setrlimit(RLIMIT_STACK, &small), 0);
-    tenon_node *node = lone_node(NULL);
+    tenon_node *lone = lone_node(NULL);
     assert_int_equal(setrlimit(RLIMIT_STACK, &before), 0);
-    OK(tn_node_call_on_loop(node, dig_deep, &was_deep));
+    OK(tn_node_call_on_loop(lone, dig_deep, &was_deep));
     assert_true(was_deep);
-    tenon_node_stop(node);
+    tenon_node_stop(lone);
 }
+
+/* ---- one large frame ---------------------------------------------------- */
+
+static void
+a_large_frame_is_read_by_a_worker_while_others_are_served(void **state)
+{
+    size_t frame_bytes = sized(64u << 20, 2u << 20);
+    tenon_process *large = new_box(node, "large");
+    tenon_process *small = new_box(node, "small");
+    struct peer from, other;
+    struct gate gate;
+    (void)state;
+    join(&from, NULL);
+    join(&other, NULL);
+    close_worker(&gate);
+    send_large_list(&from, "large", frame_bytes);
+    send_message(&from, "large", 1);
+    /* Nobody reads it yet, and others do not wait for that. */
+    WAIT_FOR(stats_of(node).bytes_in >= frame_bytes);
+    send_message(&other, "small", 2);
+    assert_next(small, "2");
+    assert_no_message(large);
+    open_gate(&gate);
+    tenon_value *message = next_message(large);
+    assert_true(tenon_value_term(message).len > frame_bytes - 1000);
+    tenon_value_free(message);
+    assert_next(large, "1");
+    assert_turns_were_short();
+    close(from.fd);
+    close(other.fd);
+    end_box(large);
+    end_box(small);
+}
+
+static void a_connection_that_ends_while_its_frame_is_read_is_lost(void **state)
+{
+    tenon_process *large = new_box(node, "large");
+    struct peer from;
+    struct gate gate;
+    (void)state;
+    join(&from, NULL);
+    close_worker(&gate);
+    send_large_list(&from, "large", 1u << 20);
+    WAIT_FOR(stats_of(node).bytes_in >= 1u << 20);
+    OK(tenon_node_disconnect(node, from.name));
+    WAIT_FOR(stats_of(node).peers == 0);
+    open_gate(&gate);
+    assert_no_message(large);
+    close(from.fd);
+    end_box(large);
+}
+
+static void
+a_large_frame_that_breaks_the_protocol_ends_its_connection(void **state)
+{
+    struct peer from;
+    struct tn_buf out;
+    uint8_t atom[64];
+    size_t len = 1u << 20;
+    uint8_t *bytes = malloc(len);
+    (void)state;
+    assert_non_null(bytes);
+    memset(bytes, 106, len);
+    bytes[0] = 108;
+    tn_put32(bytes + 1, (uint32_t)len - 6);
+    bytes[len / 2] = 0; /* no tag */
+    struct tn_signal signal = { .kind = TN_SIG_SEND_NAME,
+                                .to = make_atom(atom, "large"),
+                                .payload = { bytes, len } };
+    join(&from, NULL);
+    signal.from = from.pid;
+    tn_buf_init(&out, SIZE_MAX);
+    add_signal(&out, &signal);
+    send_buf(&from, &out);
+    WAIT_FOR(stats_of(node).peers == 0);
+    close(from.fd);
+    free(bytes);
+}
+
+/* ---- many small ones ---------------------------------------------------- */
+
+static void take_time(tenon_process *self, tenon_term message, void *user)
+{
+    atomic_uint *taken = user;
+    uint64_t until = tn_thread_cpu_ns() + 2000;
+    (void)self;
+    (void)message;
+    while (tn_thread_cpu_ns() < until) {
+    }
+    atomic_fetch_add(taken, 1);
+}
+
+#define BURSTS 12u
+
+static void bursts_of_many_peers_are_shared_out_over_turns(void **state)
+{
+    struct peer peers[BURSTS];
+    struct gate gate;
+    struct tn_buf out;
+    atomic_uint taken = 0;
+    tenon_error err = { 0 };
+    size_t sent = 0, frame;
+    (void)state;
+    tenon_process *busy =
+        tenon_server_start(node, &(tenon_server_config){ .name = "busy",
+                                                         .on_info = take_time,
+                                                         .state = &taken,
+                                                         .run_inline = true,
+                                                         .err = &err });
+    assert_non_null(busy);
+    for (unsigned i = 0; i < BURSTS; i++) {
+        join(&peers[i], NULL);
+    }
+    close_loop(&gate);
+    for (unsigned i = 0; i < BURSTS; i++) {
+        tn_buf_init(&out, SIZE_MAX);
+        add_message(&out, &peers[i], "busy", 1);
+        frame = out.len;
+        for (size_t n = sized(2000, 50); n > 1; n--) {
+            add_message(&out, &peers[i], "busy", 1);
+        }
+        size_t written = write_some(peers[i].fd, out.bytes, out.len);
+        write_all(peers[i].fd, out.bytes + written,
+                  (frame - written % frame) % frame);
+        sent += (written + frame - 1) / frame;
+        tn_buf_fini(&out);
+    }
+    open_gate(&gate);
+    WAIT_FOR(atomic_load(&taken) == sent);
+    assert_turns_were_short();
+    for (unsigned i = 0; i < BURSTS; i++) {
+        close(peers[i].fd);
+    }
+    (void)tenon_process_exit(busy, ":normal");
+    tenon_process_release(busy);
+}
+
+/* ---- the end of a connection -------------------------------------------- */
+
+/* Monitors of the box on so many processes of the peer's. */
+static void watch_processes(tenon_process *box, const char *name, size_t count)
+{
+    tenon_pid pid = { .creation = 2000 };
+    tenon_ref ref;
+    snprintf(pid.node, sizeof pid.node, "%s", name);
+    for (size_t i = 0; i < count; i++) {
+        pid.id = (uint32_t)i + 1;
+        OK(tenon_monitor(box, &(tenon_dest){ .pid = &pid }, &ref));
+    }
+}
+
+static void *read_all(void *arg)
+{
+    static uint8_t bytes[65536];
+    const struct peer *peer = arg;
+    struct pollfd ready = { .fd = peer->fd, .events = POLLIN };
+    ssize_t n;
+    while (poll(&ready, 1, (int)DEADLINE_MS) == 1 &&
+           ((n = tn_sock_read(peer->fd, bytes, sizeof bytes)) > 0 ||
+            n == -EAGAIN)) {
+    }
+    return NULL;
+}
+
+static void
+the_end_of_a_connection_with_many_monitors_is_shared_out(void **state)
+{
+    size_t count = sized(100000, 2000);
+    tenon_process *box = new_box(node, "box");
+    struct peer gone, back;
+    pthread_t reader;
+    (void)state;
+    join(&gone, NULL);
+    assert_int_equal(pthread_create(&reader, NULL, read_all, &gone), 0);
+    watch_processes(box, gone.name, count);
+    assert_int_equal(stats_of(node).monitors, count);
+    /* It is back at once; nothing of that comes before the last end. */
+    OK(tenon_node_disconnect(node, gone.name));
+    join(&back, gone.name);
+    assert_int_equal(stats_of(node).monitors, 0);
+    send_message(&back, "box", 3);
+    for (size_t i = 0; i < count; i++) {
+        tenon_value *message = next_message(box);
+        assert_int_equal(tenon_term_count(tenon_value_term(message)), 5);
+        tenon_value_free(message);
+    }
+    assert_next(box, "3");
+    assert_turns_were_short();
+    assert_int_equal(pthread_join(reader, NULL), 0);
+    close(gone.fd);
+    close(back.fd);
+    end_box(box);
+}
+
+#define TEST(name) cmocka_unit_test_setup_teardown(name, start_node, stop_node)
 
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(turns_of_the_loop_are_counted),
+        TEST(turns_of_the_loop_are_counted),
         cmocka_unit_test(the_loop_has_a_worker_s_stack_whatever_the_limit),
+        TEST(a_large_frame_is_read_by_a_worker_while_others_are_served),
+        TEST(a_connection_that_ends_while_its_frame_is_read_is_lost),
+        TEST(a_large_frame_that_breaks_the_protocol_ends_its_connection),
+        TEST(bursts_of_many_peers_are_shared_out_over_turns),
+        TEST(the_end_of_a_connection_with_many_monitors_is_shared_out),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

@@ -336,7 +336,7 @@ static enum tn_handshake_event step(int fd, struct tn_handshake *hs)
     return TN_HANDSHAKE_MORE;
 }
 
-int raw_join(struct end *to, const char *name)
+int raw_handshake(const struct end *to, const char *name)
 {
     struct tn_handshake_config config = {
         .name = name,
@@ -348,12 +348,19 @@ int raw_join(struct end *to, const char *name)
     };
     struct tn_handshake hs;
     int fd = raw_connect(to);
-    unsigned ups = to->ups;
     enum tn_handshake_event event = TN_HANDSHAKE_MORE;
 
     assert_int_equal(tn_handshake_init(&hs, &config, NULL), TENON_OK);
     RUN_UNTIL(to->loop, (event = step(fd, &hs)) != TN_HANDSHAKE_MORE);
     assert_int_equal(event, TN_HANDSHAKE_DONE);
+    return fd;
+}
+
+int raw_join(struct end *to, const char *name)
+{
+    unsigned ups = to->ups;
+    int fd = raw_handshake(to, name);
+
     RUN_UNTIL(to->loop, to->ups > ups);
     return fd;
 }

@@ -83,7 +83,10 @@ void end_turn(uv_loop_t *loop,
 int raw_connect(const struct end *to);
 /* The same from another address of this machine, "127.0.0.2". */
 int raw_connect_from(const struct end *to, const char *source);
-/* The same, with the handshake done under that name. */
+/* The same, with the handshake done under that name; to is a node of which port,
+ * name and a loop of the test's are known. */
+int raw_handshake(const struct end *to, const char *name);
+/* The same, when the end knows that it is up. */
 int raw_join(struct end *to, const char *name);
 void raw_write(int fd, const void *bytes, size_t len);
 /* True when the other side has closed; bytes before that are dropped. */
