@@ -15,6 +15,16 @@
 #include "x3m/registry_message.h"
 #include "x3m/router.h"
 
+/* Pairs of an announcement that are taken under the lock at a time, which
+ * dispatches wait for. */
+#define SLICE_PAIRS 256u
+
+/* A node that has gone. */
+struct tn_gone {
+    STAILQ_ENTRY(tn_gone) next;
+    char name[];
+};
+
 /* ---- sending ---------------------------------------------------------- */
 
 /* What is said to one node or to all. */
@@ -151,6 +161,66 @@ static void peer_up(struct tn_x3m *x3m, const char *name)
     log_failed(x3m, "register", tell_services(x3m, name, NULL));
 }
 
+static void drop_node(struct tn_x3m *x3m, const char *name)
+{
+    bool left;
+
+    do {
+        tn_x3m_lock(x3m);
+        left = tn_remotes_drop_some(&x3m->remotes, name, SLICE_PAIRS);
+        tn_x3m_unlock(x3m);
+    } while (left);
+}
+
+/* In order with the messages of the registry: behind what the node has
+ * announced, which would otherwise be kept for ever. Without memory at once. */
+static void peer_down(struct tn_x3m *x3m, const char *name)
+{
+    size_t len = strlen(name) + 1;
+    struct tn_gone *gone = malloc(sizeof *gone + len);
+
+    if (gone == NULL) {
+        drop_node(x3m, name);
+        return;
+    }
+    memcpy(gone->name, name, len);
+    tn_x3m_lock(x3m);
+    STAILQ_INSERT_TAIL(&x3m->gone, gone, next);
+    tn_x3m_unlock(x3m);
+    if (tn_process_poke(x3m->registry) < 0) {
+        tn_x3m_lock(x3m);
+        STAILQ_REMOVE(&x3m->gone, gone, tn_gone, next);
+        tn_x3m_unlock(x3m);
+        drop_node(x3m, name);
+        free(gone);
+    }
+}
+
+static void take_gone(struct tn_x3m *x3m)
+{
+    tn_x3m_lock(x3m);
+    struct tn_gone *gone = STAILQ_FIRST(&x3m->gone);
+
+    if (gone != NULL) {
+        STAILQ_REMOVE_HEAD(&x3m->gone, next);
+    }
+    tn_x3m_unlock(x3m);
+    if (gone != NULL) {
+        drop_node(x3m, gone->name);
+        free(gone);
+    }
+}
+
+void tn_registry_fini(struct tn_x3m *x3m)
+{
+    struct tn_gone *gone;
+
+    while ((gone = STAILQ_FIRST(&x3m->gone)) != NULL) {
+        STAILQ_REMOVE_HEAD(&x3m->gone, next);
+        free(gone);
+    }
+}
+
 static void on_peer(void *user, const char *name, bool up, bool visible)
 {
     struct tn_x3m *x3m = user;
@@ -165,9 +235,7 @@ static void on_peer(void *user, const char *name, bool up, bool visible)
         }
         return;
     }
-    tn_x3m_lock(x3m);
-    tn_remotes_drop_node(&x3m->remotes, name);
-    tn_x3m_unlock(x3m);
+    peer_down(x3m, name);
     tn_attempts_node_down(x3m, name);
 }
 
@@ -185,16 +253,19 @@ static void log_dropped(struct tn_x3m *x3m, const char *why, tenon_term term)
 static void take_services(struct tn_x3m *x3m,
                           const struct tn_registry_message *message)
 {
-    size_t left_out;
+    struct tn_fold fold;
+    bool done = false;
+    enum tenon_err rc = tn_remotes_fold_begin(&fold, message->services);
 
-    tn_x3m_lock(x3m);
-    enum tenon_err rc = tn_remotes_fold(&x3m->remotes, message->node.text,
-                                        message->services, &left_out);
-
-    tn_x3m_unlock(x3m);
+    while (rc == TENON_OK && !done) {
+        tn_x3m_lock(x3m);
+        rc = tn_remotes_fold_some(&x3m->remotes, &fold, message->node.text,
+                                  SLICE_PAIRS, &done);
+        tn_x3m_unlock(x3m);
+    }
     if (rc < 0) {
         log_dropped(x3m, tenon_err_text(rc), message->services);
-    } else if (left_out > 0) {
+    } else if (fold.left_out > 0) {
         log_dropped(x3m, "pairs that are not two atoms", message->services);
     }
 }
@@ -211,9 +282,7 @@ static void handle(struct tn_x3m *x3m,
         take_services(x3m, message);
         break;
     case TN_REGISTRY_UNREGISTER:
-        tn_x3m_lock(x3m);
-        tn_remotes_drop_node(&x3m->remotes, message->node.text);
-        tn_x3m_unlock(x3m);
+        drop_node(x3m, message->node.text);
         break;
     }
 }
@@ -223,6 +292,10 @@ static void on_message(tenon_process *self, void *state, tenon_term term)
     struct tn_x3m *x3m = state;
     struct tn_registry_message message;
 
+    if (tn_is_poke(term)) {
+        take_gone(x3m);
+        return;
+    }
     if (tn_registry_read(term, &message) < 0) {
         log_dropped(x3m, "none of the registry's messages", term);
         return;
@@ -250,7 +323,6 @@ enum tenon_err tn_registry_start(struct tn_x3m *x3m, tenon_error *err)
         .state = x3m,
         .name = TN_REGISTRY_NAME,
         .is_open = true,
-        .run_inline = true,
         .trap_exit = true,
     };
 

@@ -22,4 +22,7 @@ void tn_registry_stop(struct tn_x3m *x3m);
 enum tenon_err tn_registry_announce(struct tn_x3m *x3m,
                                     const tenon_router *router);
 
+/* Frees what it has not come to. No thread is left. */
+void tn_registry_fini(struct tn_x3m *x3m);
+
 #endif

@@ -59,27 +59,87 @@ static struct tn_offer *offer_of(struct tn_remote *remote, const char *node)
     return NULL;
 }
 
-static struct tn_offer *new_offer(const char *node, const char *module)
+static struct tn_offerer *find_offerer(const struct tn_remotes *remotes,
+                                       const char *node)
 {
-    size_t node_bytes = strlen(node) + 1, module_bytes = strlen(module) + 1;
-    struct tn_offer *offer = malloc(sizeof *offer + node_bytes + module_bytes);
+    struct tn_offerer *offerer = NULL;
+
+    TN_HASH_FIND(hh, remotes->offerers, remotes->hash_key, node, strlen(node),
+                 offerer);
+    return offerer;
+}
+
+static struct tn_offerer *get_offerer(struct tn_remotes *remotes,
+                                      const char *node)
+{
+    struct tn_offerer *offerer = find_offerer(remotes, node);
+    size_t len = strlen(node);
+
+    if (offerer != NULL) {
+        return offerer;
+    }
+    offerer = calloc(1, sizeof *offerer + len + 1);
+    if (offerer == NULL) {
+        return NULL;
+    }
+    memcpy(offerer->name, node, len + 1);
+    LIST_INIT(&offerer->offers);
+    TN_HASH_ADD(hh, remotes->offerers, remotes->hash_key, offerer->name, len,
+                offerer);
+    if (!TN_HASH_HAS(hh, offerer)) {
+        free(offerer);
+        return NULL;
+    }
+    return offerer;
+}
+
+static void tidy_offerer(struct tn_remotes *remotes, struct tn_offerer *offerer)
+{
+    if (LIST_EMPTY(&offerer->offers)) {
+        HASH_DEL(remotes->offerers, offerer);
+        free(offerer);
+    }
+}
+
+static void tidy_remote(struct tn_remotes *remotes, struct tn_remote *remote)
+{
+    if (remote->count == 0) {
+        drop_remote(remotes, remote);
+    }
+}
+
+static struct tn_offer *new_offer(const char *module)
+{
+    size_t module_bytes = strlen(module) + 1;
+    struct tn_offer *offer = malloc(sizeof *offer + module_bytes);
 
     if (offer != NULL) {
-        memcpy(offer->node, node, node_bytes);
-        offer->module = offer->node + node_bytes;
         memcpy(offer->module, module, module_bytes);
     }
     return offer;
 }
 
-static void drop_offer(struct tn_remotes *remotes,
-                       struct tn_remote *remote,
-                       struct tn_offer *offer)
+static void enter_offer(struct tn_remotes *remotes,
+                        struct tn_remote *remote,
+                        struct tn_offerer *offerer,
+                        struct tn_offer *offer)
 {
-    SLIST_REMOVE(&remote->offers, offer, tn_offer, next);
-    free(offer);
-    remote->count--;
+    offer->remote = remote;
+    offer->offerer = offerer;
+    offer->node = offerer->name;
+    SLIST_INSERT_HEAD(&remote->offers, offer, next);
+    LIST_INSERT_HEAD(&offerer->offers, offer, of_offerer);
+    remote->count++;
+    remotes->offers++;
+}
+
+static void drop_offer(struct tn_remotes *remotes, struct tn_offer *offer)
+{
+    SLIST_REMOVE(&offer->remote->offers, offer, tn_offer, next);
+    LIST_REMOVE(offer, of_offerer);
+    offer->remote->count--;
     remotes->offers--;
+    free(offer);
 }
 
 enum tenon_err tn_remotes_put(struct tn_remotes *remotes,
@@ -96,24 +156,24 @@ enum tenon_err tn_remotes_put(struct tn_remotes *remotes,
     if (old == NULL && remotes->offers >= TN_OFFERS_MAX) {
         return TENON_E_LIMIT;
     }
-    struct tn_offer *offer = new_offer(node, module);
+    struct tn_offer *offer = new_offer(module);
+    struct tn_offerer *offerer =
+        offer == NULL ? NULL : get_offerer(remotes, node);
 
-    if (offer == NULL) {
+    if (offerer != NULL && remote == NULL) {
+        remote = add_remote(remotes, service);
+    }
+    if (offerer == NULL || remote == NULL) {
+        if (offerer != NULL) {
+            tidy_offerer(remotes, offerer);
+        }
+        free(offer);
         return TENON_E_NOMEM;
     }
-    if (remote == NULL) {
-        remote = add_remote(remotes, service);
-        if (remote == NULL) {
-            free(offer);
-            return TENON_E_NOMEM;
-        }
-    }
     if (old != NULL) {
-        drop_offer(remotes, remote, old);
+        drop_offer(remotes, old);
     }
-    SLIST_INSERT_HEAD(&remote->offers, offer, next);
-    remote->count++;
-    remotes->offers++;
+    enter_offer(remotes, remote, offerer, offer);
     return TENON_OK;
 }
 
@@ -135,40 +195,52 @@ static enum tenon_err fold_pair(struct tn_remotes *remotes,
     return tn_remotes_put(remotes, service_atom.text, node, module_atom.text);
 }
 
-static enum tenon_err fold_map(struct tn_remotes *remotes,
-                               const char *node,
-                               tenon_term services,
-                               size_t *left_out)
+static bool
+next_pair(struct tn_fold *fold, tenon_term *service, tenon_term *module)
 {
-    tenon_cursor at;
+    tenon_term pair;
+
+    if (fold->is_map) {
+        return tenon_cursor_next_pair(&fold->at, service, module);
+    }
+    while (tenon_cursor_next(&fold->at, &pair)) {
+        if (tenon_term_count(pair) == 2 &&
+            tenon_tuple_get(pair, 0, service) == TENON_OK &&
+            tenon_tuple_get(pair, 1, module) == TENON_OK) {
+            return true;
+        }
+        fold->left_out++;
+    }
+    return false;
+}
+
+enum tenon_err tn_remotes_fold_begin(struct tn_fold *fold, tenon_term services)
+{
+    fold->is_map = tenon_term_type(services) == TENON_TYPE_MAP;
+    fold->left_out = 0;
+    if (!fold->is_map && !tenon_term_is_proper_list(services)) {
+        return TENON_E_BADTERM;
+    }
+    tenon_cursor_init(&fold->at, services);
+    return TENON_OK;
+}
+
+enum tenon_err tn_remotes_fold_some(struct tn_remotes *remotes,
+                                    struct tn_fold *fold,
+                                    const char *node,
+                                    size_t max,
+                                    bool *done)
+{
     tenon_term service, module;
     enum tenon_err rc = TENON_OK;
 
-    tenon_cursor_init(&at, services);
-    while (rc == TENON_OK && tenon_cursor_next_pair(&at, &service, &module)) {
-        rc = fold_pair(remotes, node, service, module, left_out);
-    }
-    return rc;
-}
-
-static enum tenon_err fold_list(struct tn_remotes *remotes,
-                                const char *node,
-                                tenon_term services,
-                                size_t *left_out)
-{
-    tenon_cursor at;
-    tenon_term pair, service, module;
-    enum tenon_err rc = TENON_OK;
-
-    tenon_cursor_init(&at, services);
-    while (rc == TENON_OK && tenon_cursor_next(&at, &pair)) {
-        if (tenon_term_count(pair) != 2 ||
-            tenon_tuple_get(pair, 0, &service) < 0 ||
-            tenon_tuple_get(pair, 1, &module) < 0) {
-            ++*left_out;
-            continue;
+    *done = false;
+    for (; rc == TENON_OK && max > 0; max--) {
+        if (!next_pair(fold, &service, &module)) {
+            *done = true;
+            break;
         }
-        rc = fold_pair(remotes, node, service, module, left_out);
+        rc = fold_pair(remotes, node, service, module, &fold->left_out);
     }
     return rc;
 }
@@ -178,42 +250,50 @@ enum tenon_err tn_remotes_fold(struct tn_remotes *remotes,
                                tenon_term services,
                                size_t *left_out)
 {
-    *left_out = 0;
-    if (tenon_term_type(services) == TENON_TYPE_MAP) {
-        return fold_map(remotes, node, services, left_out);
+    struct tn_fold fold;
+    bool done;
+    enum tenon_err rc = tn_remotes_fold_begin(&fold, services);
+
+    if (rc == TENON_OK) {
+        rc = tn_remotes_fold_some(remotes, &fold, node, SIZE_MAX, &done);
     }
-    if (tenon_term_is_proper_list(services)) {
-        return fold_list(remotes, node, services, left_out);
+    *left_out = fold.left_out;
+    return rc;
+}
+
+bool tn_remotes_drop_some(struct tn_remotes *remotes,
+                          const char *node,
+                          size_t max)
+{
+    struct tn_offerer *offerer = find_offerer(remotes, node);
+    struct tn_offer *offer;
+
+    if (offerer == NULL) {
+        return false;
     }
-    return TENON_E_BADTERM;
+    for (; max > 0 && (offer = LIST_FIRST(&offerer->offers)) != NULL; max--) {
+        struct tn_remote *remote = offer->remote;
+
+        drop_offer(remotes, offer);
+        tidy_remote(remotes, remote);
+    }
+    bool left = !LIST_EMPTY(&offerer->offers);
+
+    tidy_offerer(remotes, offerer);
+    return left;
 }
 
 void tn_remotes_drop_node(struct tn_remotes *remotes, const char *node)
 {
-    struct tn_remote *remote, *following;
-
-    HASH_ITER(hh, remotes->table, remote, following)
-    {
-        struct tn_offer *offer = offer_of(remote, node);
-
-        if (offer != NULL) {
-            drop_offer(remotes, remote, offer);
-        }
-        if (remote->count == 0) {
-            drop_remote(remotes, remote);
-        }
-    }
+    (void)tn_remotes_drop_some(remotes, node, SIZE_MAX);
 }
 
 void tn_remotes_fini(struct tn_remotes *remotes)
 {
-    struct tn_remote *remote, *following;
+    struct tn_offerer *offerer, *following;
 
-    HASH_ITER(hh, remotes->table, remote, following)
+    HASH_ITER(hh, remotes->offerers, offerer, following)
     {
-        while (!SLIST_EMPTY(&remote->offers)) {
-            drop_offer(remotes, remote, SLIST_FIRST(&remote->offers));
-        }
-        drop_remote(remotes, remote);
+        tn_remotes_drop_node(remotes, offerer->name);
     }
 }

@@ -36,11 +36,23 @@ struct tn_service {
  * is left out and logged. */
 #define TN_OFFERS_MAX 65536u
 
+struct tn_remote;
+
 /* One node that offers a service. */
 struct tn_offer {
-    SLIST_ENTRY(tn_offer) next;
-    char *module; /* lies behind node in the same block */
-    char node[];
+    SLIST_ENTRY(tn_offer) next;      /* of the service */
+    LIST_ENTRY(tn_offer) of_offerer; /* of the node */
+    struct tn_remote *remote;
+    struct tn_offerer *offerer;
+    const char *node; /* the offerer's name */
+    char module[];
+};
+
+/* A node that offers services; gone with the last of them. */
+struct tn_offerer {
+    UT_hash_handle hh; /* by name */
+    LIST_HEAD(, tn_offer) offers;
+    char name[];
 };
 
 /* A service that other nodes offer. */
@@ -54,6 +66,7 @@ struct tn_remote {
 struct tn_remotes {
     const struct tn_sip_key *hash_key; /* the node's */
     struct tn_remote *table;
+    struct tn_offerer *offerers;
     size_t offers; /* of all services */
 };
 
@@ -73,8 +86,28 @@ TENON_CHECK enum tenon_err tn_remotes_fold(struct tn_remotes *remotes,
                                            const char *node,
                                            tenon_term services,
                                            size_t *left_out);
+/* The same in slices. */
+struct tn_fold {
+    tenon_cursor at;
+    bool is_map;
+    size_t left_out;
+};
+/* services: borrowed until the end. Errors: BADTERM. */
+TENON_CHECK enum tenon_err tn_remotes_fold_begin(struct tn_fold *fold,
+                                                 tenon_term services);
+/* Adds at most `max` pairs. done: set to true at the end of all. On an error,
+ * too, that is all. Errors: LIMIT, NOMEM. */
+TENON_CHECK enum tenon_err tn_remotes_fold_some(struct tn_remotes *remotes,
+                                                struct tn_fold *fold,
+                                                const char *node,
+                                                size_t max,
+                                                bool *done);
 /* Forgets a node; services that nobody offers any more are gone. */
 void tn_remotes_drop_node(struct tn_remotes *remotes, const char *node);
+/* At most `max` of what it offers. False: nothing is left. */
+bool tn_remotes_drop_some(struct tn_remotes *remotes,
+                          const char *node,
+                          size_t max);
 /* Who offers a service; NULL: nobody. Borrowed until the next change. */
 const struct tn_remote *tn_remotes_find(const struct tn_remotes *remotes,
                                         const char *service);

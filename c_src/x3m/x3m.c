@@ -19,6 +19,7 @@ static void free_x3m(void *part)
     tn_routers_fini(x3m);
     tn_x3m_metrics_fini(x3m);
     tn_telemetry_fini(&x3m->telemetry);
+    tn_registry_fini(x3m);
     tn_remotes_fini(&x3m->remotes);
     tenon_process_release(x3m->registry);
     pthread_mutex_destroy(&x3m->lock);
@@ -50,6 +51,7 @@ static struct tn_x3m *new_x3m(tenon_node *node)
         pthread_mutex_init(&x3m->lock, NULL);
         SLIST_INIT(&x3m->routers);
         LIST_INIT(&x3m->attempts);
+        STAILQ_INIT(&x3m->gone);
         tn_telemetry_init(&x3m->telemetry);
     }
     return x3m;

@@ -15,6 +15,7 @@
 #include "x3m/telemetry.h"
 
 struct tn_attempt;
+struct tn_gone;
 LIST_HEAD(tn_attempt_list, tn_attempt);
 SLIST_HEAD(tn_router_list, tenon_router);
 
@@ -36,6 +37,8 @@ struct tn_x3m {
     struct tn_attempt_list attempts;
     unsigned attempt_count;
     struct tn_dispatch_metrics *dispatched; /* uthash by service name */
+
+    STAILQ_HEAD(, tn_gone) gone; /* nodes, one for each poke of the registry */
 
     tenon_process *registry; /* kept; set by the start */
     struct tn_timer exchange;

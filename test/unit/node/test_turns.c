@@ -18,6 +18,7 @@
 #include "dist/sock.h"
 #include "nodes.h"
 #include "unit/support/ends.h"
+#include "x3m/x3m.h"
 
 /* No turn takes longer than this. What makes code many times slower than it is
  * gets smaller inputs, and only the order of events is looked at. */
@@ -498,6 +499,103 @@ the_end_of_a_connection_with_many_monitors_is_shared_out(void **state)
     end_box(box);
 }
 
+/* ---- announcements ------------------------------------------------------ */
+
+static uint32_t waiting_in(tenon_process *process)
+{
+    tn_lock(node);
+    uint32_t count = process->mailbox_count;
+    tn_unlock(node);
+    return count;
+}
+
+static size_t offers_of(struct tn_x3m *x3m)
+{
+    tn_x3m_lock(x3m);
+    size_t offers = x3m->remotes.offers;
+    tn_x3m_unlock(x3m);
+    return offers;
+}
+
+/* {register_remote_services, {node, %{service => module}}} */
+static void
+announce(const struct peer *from, const char *registry, size_t count)
+{
+    tenon_builder *built = tenon_builder_new();
+    char service[32];
+    uint8_t atom[64];
+    assert_non_null(built);
+    tenon_build_tuple(built, 2);
+    tenon_build_atom(built, "register_remote_services");
+    tenon_build_tuple(built, 2);
+    tenon_build_atom(built, from->name);
+    tenon_build_map(built, count);
+    for (size_t i = 0; i < count; i++) {
+        snprintf(service, sizeof service, "service_%zu", i);
+        tenon_build_atom(built, service);
+        tenon_build_atom(built, "Elixir.Some.Router");
+    }
+    struct tn_buf out;
+    struct tn_signal signal = { .kind = TN_SIG_SEND_NAME,
+                                .from = from->pid,
+                                .to = make_atom(atom, registry) };
+    OK(tenon_builder_term(built, &signal.payload));
+    tn_buf_init(&out, SIZE_MAX);
+    add_signal(&out, &signal);
+    send_buf(from, &out);
+    tenon_builder_free(built);
+}
+
+static void a_long_announcement_is_taken_by_a_worker(void **state)
+{
+    size_t count = sized(100000, 3000);
+    size_t kept = count < TN_OFFERS_MAX ? count : TN_OFFERS_MAX;
+    tenon_process *box = new_box(node, "box");
+    tenon_error err = { 0 };
+    struct peer from, other;
+    struct gate gate;
+    (void)state;
+    struct tn_x3m *x3m = tn_x3m_start(node, &err);
+    assert_non_null(x3m);
+    join(&from, NULL);
+    join(&other, NULL);
+    close_worker(&gate);
+    announce(&from, x3m->registry->name, count);
+    send_message(&other, "box", 1);
+    assert_next(box, "1");
+    assert_int_equal(offers_of(x3m), 0);
+    /* The connection ends before the announcement has been taken: what it
+     * brought goes as well. */
+    open_gate(&gate);
+    WAIT_FOR(offers_of(x3m) == kept);
+    OK(tenon_node_disconnect(node, from.name));
+    WAIT_FOR(offers_of(x3m) == 0);
+    assert_turns_were_short();
+    close(from.fd);
+    close(other.fd);
+    end_box(box);
+}
+
+static void what_a_peer_announced_before_it_went_is_not_kept(void **state)
+{
+    tenon_error err = { 0 };
+    struct peer from;
+    struct gate gate;
+    (void)state;
+    struct tn_x3m *x3m = tn_x3m_start(node, &err);
+    assert_non_null(x3m);
+    join(&from, NULL);
+    close_worker(&gate);
+    announce(&from, x3m->registry->name, 100);
+    WAIT_FOR(waiting_in(x3m->registry) > 0);
+    OK(tenon_node_disconnect(node, from.name));
+    WAIT_FOR(waiting_in(x3m->registry) > 1);
+    open_gate(&gate);
+    WAIT_FOR(waiting_in(x3m->registry) == 0);
+    WAIT_FOR(offers_of(x3m) == 0);
+    close(from.fd);
+}
+
 #define TEST(name) cmocka_unit_test_setup_teardown(name, start_node, stop_node)
 
 int main(void)
@@ -510,6 +608,8 @@ int main(void)
         TEST(a_large_frame_that_breaks_the_protocol_ends_its_connection),
         TEST(bursts_of_many_peers_are_shared_out_over_turns),
         TEST(the_end_of_a_connection_with_many_monitors_is_shared_out),
+        TEST(a_long_announcement_is_taken_by_a_worker),
+        TEST(what_a_peer_announced_before_it_went_is_not_kept),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }
