@@ -9,8 +9,12 @@
 
 #include <cmocka.h>
 
+#include <fcntl.h>
+#include <netinet/in.h>
+#include <openssl/ssl.h>
 #include <semaphore.h>
 #include <sys/resource.h>
+#include <sys/socket.h>
 
 #include "base/buf.h"
 #include "dist/bytes.h"
@@ -596,6 +600,100 @@ static void what_a_peer_announced_before_it_went_is_not_kept(void **state)
     close(from.fd);
 }
 
+/* ---- TLS ---------------------------------------------------------------- */
+
+#define CLIENTS 64
+
+static char certs[] = "/tmp/tenon-turns-XXXXXX";
+
+static int start_tls_node(void **state)
+{
+    static char pem[64];
+    char command[160];
+    (void)state;
+    assert_non_null(mkdtemp(certs));
+    snprintf(command, sizeof command, "sh test/make-certs %s localhost", certs);
+    assert_int_equal(system(command), 0);
+    snprintf(pem, sizeof pem, "%s/rsa.pem", certs);
+    return start_node_with(
+        1, (const char *const[]){ "server_certfile", pem, "server_verify",
+                                  "verify_none", "client_verify", "verify_none",
+                                  NULL });
+}
+
+static int stop_tls_node(void **state)
+{
+    char command[160];
+    snprintf(command, sizeof command, "rm -rf %s", certs);
+    assert_int_equal(system(command), 0);
+    return stop_node(state);
+}
+
+/* From an address of its own: there are limits for each. */
+static int connect_from(unsigned number)
+{
+    struct sockaddr_in at = { .sin_family = AF_INET };
+    int fd = socket(AF_INET, SOCK_STREAM, 0);
+    assert_true(fd >= 0);
+#ifdef __linux__
+    at.sin_addr.s_addr = htonl(INADDR_LOOPBACK + number);
+    assert_int_equal(bind(fd, (struct sockaddr *)&at, sizeof at), 0);
+#else
+    (void)number;
+#endif
+    at.sin_addr.s_addr = htonl(INADDR_LOOPBACK);
+    at.sin_port = htons(tenon_node_port(node));
+    assert_int_equal(connect(fd, (struct sockaddr *)&at, sizeof at), 0);
+    assert_int_equal(fcntl(fd, F_SETFL, O_NONBLOCK), 0);
+    return fd;
+}
+
+/* Whether it is over; not when it waits for the other side. */
+static bool shake(SSL *ssl)
+{
+    int rc = SSL_do_handshake(ssl);
+    if (rc == 1) {
+        return true;
+    }
+    assert_int_equal(SSL_get_error(ssl, rc), SSL_ERROR_WANT_READ);
+    return false;
+}
+
+static bool all_are_secured(SSL *clients[CLIENTS])
+{
+    bool all = true;
+    for (unsigned i = 0; i < CLIENTS; i++) {
+        all &= shake(clients[i]);
+    }
+    return all;
+}
+
+static void handshakes_begun_at_once_are_shared_out_over_turns(void **state)
+{
+    SSL_CTX *context = SSL_CTX_new(TLS_client_method());
+    SSL *clients[CLIENTS];
+    struct gate gate;
+    (void)state;
+    assert_non_null(context);
+    close_loop(&gate);
+    for (unsigned i = 0; i < CLIENTS; i++) {
+        clients[i] = SSL_new(context);
+        assert_non_null(clients[i]);
+        assert_int_equal(SSL_set_fd(clients[i], connect_from(i)), 1);
+        SSL_set_connect_state(clients[i]);
+        (void)shake(clients[i]);
+    }
+    open_gate(&gate);
+    WAIT_FOR(all_are_secured(clients));
+    assert_turns_were_short();
+    for (unsigned i = 0; i < CLIENTS; i++) {
+        int fd = SSL_get_fd(clients[i]);
+        SSL_free(clients[i]);
+        close(fd);
+    }
+    SSL_CTX_free(context);
+}
+
 #define TEST(name) cmocka_unit_test_setup_teardown(name, start_node, stop_node)
 
 int main(void)
@@ -608,6 +706,9 @@ int main(void)
         TEST(a_large_frame_that_breaks_the_protocol_ends_its_connection),
         TEST(bursts_of_many_peers_are_shared_out_over_turns),
         TEST(the_end_of_a_connection_with_many_monitors_is_shared_out),
+        cmocka_unit_test_setup_teardown(
+            handshakes_begun_at_once_are_shared_out_over_turns, start_tls_node,
+            stop_tls_node),
         TEST(a_long_announcement_is_taken_by_a_worker),
         TEST(what_a_peer_announced_before_it_went_is_not_kept),
     };
