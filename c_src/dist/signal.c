@@ -12,6 +12,7 @@
 #include "dist/frame.h"
 #include "term/scan.h"
 #include "term/tags.h"
+#include "term/view.h"
 
 #define SPAWN_FLAGS_LIMIT (UINT64_C(1) << 27)
 
@@ -460,6 +461,10 @@ enum tenon_err tn_signal_parse(const uint8_t *body,
     }
     if (rc == TENON_OK) {
         rc = parse_op(&in);
+    }
+    if (rc == TENON_OK && sig.kind == TN_SIG_SPAWN_REQUEST &&
+        !tn_list_length(sig.payload, &sig.arity)) {
+        sig.arity = SIZE_MAX;
     }
     if (has_reason(sig.kind) && sig.payload.len > TN_REASON_MAX_BYTES) {
         sig.payload = system_limit();

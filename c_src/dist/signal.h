@@ -108,6 +108,9 @@ struct tn_signal {
     tenon_term group_leader;
     tenon_term mfa;
     tenon_term opts;
+    /* Input only: how many arguments a SPAWN_REQUEST has; SIZE_MAX when they are
+     * no proper list. */
+    size_t arity;
     /* Output only, for the three kinds of messages: somebody waits for this
      * one, so that it is not among those that a full queue refuses first. */
     bool awaited;

@@ -217,11 +217,25 @@ bool tn_process_is_idle_locked(tenon_process *process)
     return process->run == TN_RUN_IDLE && !has_work(process);
 }
 
+/* A message that is not for the loop, although the process runs inline. */
+static bool is_for_worker(const tenon_process *process, tenon_term message)
+{
+    return message.len >= TN_LARGE_MESSAGE_BYTES &&
+           process->class->large_on_worker;
+}
+
+static bool next_is_for_worker(tenon_process *process)
+{
+    const struct tn_message *next =
+        process->exited ? NULL : next_message(process);
+    return next != NULL && is_for_worker(process, next->term);
+}
+
 static void enqueue_locked(tenon_process *process, bool *wake)
 {
     process->run = TN_RUN_QUEUED;
     atomic_fetch_add(&process->refs, 1);
-    if (process->run_inline) {
+    if (process->run_inline && !next_is_for_worker(process)) {
         STAILQ_INSERT_TAIL(&process->node->inline_queue, process, inline_next);
         *wake = true;
     } else {
@@ -384,12 +398,15 @@ static void count_handled_locked(tenon_process *process)
 
 /* Runs up to RUN_BUDGET messages of a process whose `run` is NOW, as long as it
  * belongs to this thread; the lock is held on entry and exit. */
-static void run_messages_locked(tenon_process *process, bool *wake)
+static void
+run_messages_locked(tenon_process *process, bool on_loop, bool *wake)
 {
     tenon_node *node = process->node;
     bool run_inline = process->run_inline;
-    for (unsigned done = 0; done < RUN_BUDGET && !process->exited &&
-                            process->run_inline == run_inline;
+    for (unsigned done = 0;
+         done < RUN_BUDGET && !process->exited &&
+         process->run_inline == run_inline &&
+         (!run_inline || next_is_for_worker(process) != on_loop);
          done++) {
         struct tn_message *message = pop_message(process);
         if (message == NULL) {
@@ -407,7 +424,7 @@ static void run_messages_locked(tenon_process *process, bool *wake)
         process->sender = (struct tn_sender){ NULL, NULL };
         message_free(&node->processes, message);
         end_if_asked_locked(process, wake);
-        if (run_inline && done % LOOK_EVERY == 0 && tn_loop_is_spent(node)) {
+        if (on_loop && done % LOOK_EVERY == 0 && tn_loop_is_spent(node)) {
             break;
         }
     }
@@ -426,14 +443,14 @@ static void stop_running_locked(tenon_process *process, bool *wake)
 }
 
 /* One turn of a process that was queued; takes over the queue's reference. */
-static void run_queued(tenon_process *process)
+static void run_queued(tenon_process *process, bool on_loop)
 {
     tenon_node *node = process->node;
     bool wake = false;
     tn_lock(node);
     process->run = TN_RUN_NOW;
     process->runner = pthread_self();
-    run_messages_locked(process, &wake);
+    run_messages_locked(process, on_loop, &wake);
     stop_running_locked(process, &wake);
     tn_leave(node, wake);
     tenon_process_release(process);
@@ -441,7 +458,8 @@ static void run_queued(tenon_process *process)
 
 void tn_process_run_job(struct tn_job *job)
 {
-    run_queued((tenon_process *)((char *)job - offsetof(tenon_process, job)));
+    run_queued((tenon_process *)((char *)job - offsetof(tenon_process, job)),
+               false);
 }
 
 /* Those that queue up meanwhile wait for the next turn of the loop: processes
@@ -455,7 +473,7 @@ void tn_processes_run_inline(tenon_node *node)
     tn_unlock(node);
     while ((process = STAILQ_FIRST(&turn)) != NULL) {
         STAILQ_REMOVE_HEAD(&turn, inline_next);
-        run_queued(process);
+        run_queued(process, true);
         if (tn_loop_is_spent(node)) {
             break;
         }
@@ -494,11 +512,11 @@ static void run_here_locked(tenon_process *process,
     stop_running_locked(process, wake);
 }
 
-static bool can_run_here(const tenon_process *process)
+static bool can_run_here(const tenon_process *process, tenon_term message)
 {
-    return process->run_inline && process->run == TN_RUN_IDLE &&
-           !process->exited && !process->only_urgent &&
-           STAILQ_EMPTY(&process->mailbox) &&
+    return process->run_inline && !is_for_worker(process, message) &&
+           process->run == TN_RUN_IDLE && !process->exited &&
+           !process->only_urgent && STAILQ_EMPTY(&process->mailbox) &&
            process->node->inline_depth < INLINE_DEPTH_MAX;
 }
 
@@ -513,7 +531,7 @@ void tn_process_deliver_from(tenon_node *node,
     tenon_process *process = tn_process_target_locked(node, target);
     if (process == NULL) {
         node->counts.messages_to_nobody++;
-    } else if (can_run_here(process)) {
+    } else if (can_run_here(process, message)) {
         struct tn_sender sender = sender_of(conn);
         ran = process;
         run_here_locked(process, message, &sender, &wake);
@@ -534,7 +552,7 @@ static enum tenon_err give(tenon_process *process,
     tenon_process *ran = NULL;
     enum tenon_err rc = TENON_OK;
     tn_lock(node);
-    if (tn_on_loop(node) && can_run_here(process)) {
+    if (tn_on_loop(node) && can_run_here(process, message)) {
         ran = process;
         run_here_locked(process, message, sender, &wake);
     } else {

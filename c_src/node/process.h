@@ -30,9 +30,14 @@ struct tn_process_class {
     /* Whether a process that takes only urgent messages takes this one; reads
      * what never changes in the state. With the lock held. NULL: none. */
     bool (*is_urgent)(const void *state, tenon_term message);
+    /* A message of TN_LARGE_MESSAGE_BYTES and more is handled by a worker, also
+     * where the process runs inline: reading it takes long. */
+    bool large_on_worker;
     /* What it is, in a word for tools; NULL: "process". */
     const char *kind;
 };
+
+#define TN_LARGE_MESSAGE_BYTES (256u * 1024u)
 
 /* How to start a process. */
 struct tn_process_spec {

@@ -133,7 +133,6 @@ static struct spawned *spawned_new(tenon_node *node,
     uint8_t *to = spawned->bytes;
     spawned->run = *run;
     (void)tn_access_ref(run->origin);
-    spawned->arity = tenon_term_count(run->args);
     spawned->run.args = (tenon_term){ NULL, 0 };
     spawned->run.module = tn_term_copy_to(&to, run->module);
     spawned->run.name = tn_term_copy_to(&to, run->name);
@@ -174,6 +173,7 @@ enum tenon_err tn_spawn_local(tenon_node *node,
     if (spawned == NULL) {
         return TENON_E_NOMEM;
     }
+    spawned->arity = tenon_term_count(run->args);
     tenon_process *process =
         start(node, spawned, runs_inline(&run->target), &err);
     if (process == NULL) {
@@ -364,30 +364,35 @@ static struct spawned *prepare(tenon_node *node,
     tn_entry_fn entry =
         tn_function_find_entry(node, run.module, run.name, arity);
     struct tn_run target = run;
-    if (entry == NULL) {
+    bool is_large = request->payload.len >= TN_LARGE_MESSAGE_BYTES;
+    if (entry != NULL && is_large) {
+        target.target.fn = NULL; /* a worker looks into them */
+    } else if (entry == NULL) {
         run.target =
             tn_function_find(node, origin, run.module, run.name, arity);
         target = run;
     } else if (!entry(node, &target)) {
         target.target.fn = NULL;
     }
-    *run_inline = runs_inline(&target.target);
+    *run_inline = !is_large && runs_inline(&target.target);
     struct spawned *spawned = spawned_new(node, &run, entry, request->from);
-    if (spawned != NULL && entry != NULL) {
+    if (spawned != NULL) {
+        spawned->arity = arity;
+    }
+    if (spawned != NULL && entry != NULL && !is_large) {
         spawned->made = target;
         spawned->args_at = run.args.bytes;
     }
     return spawned;
 }
 
-static bool arguments_fit(const struct tn_signal *request, size_t *arity)
+static bool arguments_fit(const struct tn_signal *request)
 {
     tenon_term told;
     int64_t count;
     return tenon_tuple_get(request->mfa, 2, &told) == TENON_OK &&
-           tenon_term_int64(told, &count) == TENON_OK &&
-           tn_list_length(request->payload, arity) && count >= 0 &&
-           (uint64_t)count == *arity;
+           tenon_term_int64(told, &count) == TENON_OK && count >= 0 &&
+           (uint64_t)count == request->arity;
 }
 
 void tn_spawn_request(tenon_node *node,
@@ -395,7 +400,6 @@ void tn_spawn_request(tenon_node *node,
                       const struct tn_signal *signal)
 {
     uint32_t flags;
-    size_t arity;
     bool run_inline = false;
     if (!read_options(signal->opts, &flags)) {
         refuse(node, conn, signal, tn_atom_badopt);
@@ -405,13 +409,13 @@ void tn_spawn_request(tenon_node *node,
         refuse(node, conn, signal, tn_atom_system_limit); /* too deep */
         return;
     }
-    if (!arguments_fit(signal, &arity)) {
+    if (!arguments_fit(signal)) {
         refuse(node, conn, signal, tn_atom_badarg);
         return;
     }
     const struct tn_peer *peer = tn_conn_user(conn);
     struct spawned *spawned =
-        prepare(node, peer->access, signal, arity, &run_inline);
+        prepare(node, peer->access, signal, signal->arity, &run_inline);
     tenon_process *process =
         spawned == NULL ? NULL : start(node, spawned, run_inline, NULL);
     if (process == NULL) {

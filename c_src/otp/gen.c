@@ -21,12 +21,14 @@ static bool take_views(tenon_cursor *at, tenon_term *out, size_t n)
     return true;
 }
 
+/* The last element is found without being read: it may be large. */
 bool tn_tuple_views(tenon_term tuple, tenon_term *out, size_t n)
 {
     tenon_cursor at;
     tenon_cursor_init(&at, tuple);
-    return tenon_term_type(tuple) == TENON_TYPE_TUPLE &&
-           tenon_term_count(tuple) == n && take_views(&at, out, n);
+    return n > 0 && tenon_term_type(tuple) == TENON_TYPE_TUPLE &&
+           tenon_term_count(tuple) == n && take_views(&at, out, n - 1) &&
+           tenon_tuple_get(tuple, n - 1, &out[n - 1]) == TENON_OK;
 }
 
 bool tn_list_views(tenon_term list, tenon_term *out, size_t n)

@@ -76,6 +76,7 @@ static void on_exit_of(tenon_process *self, void *state, tenon_term reason)
 static const struct tn_process_class own_class = {
     .on_message = on_message,
     .on_exit = on_exit_of,
+    .large_on_worker = true,
 };
 
 enum tenon_err tn_own_start(tenon_node *node,

@@ -389,6 +389,7 @@ static const struct tn_process_class server_class = {
     .on_exit = on_end,
     .is_urgent = is_urgent,
     .kind = "server",
+    .large_on_worker = true,
 };
 
 /* ---- what handlers ask for ---------------------------------------------- */

@@ -325,7 +325,12 @@ tenon_tuple_get(tenon_term tuple, size_t index, tenon_term *element)
     for (size_t i = 0; i < index; i++) {
         at.at = tn_skip(at.at);
     }
-    *element = tn_term_at(at.at);
+    /* The last one ends where the tuple does: it is not read for its length,
+     * which may be that of a large message. */
+    *element =
+        index + 1 == at.left
+            ? (tenon_term){ at.at, (size_t)(tuple.bytes + tuple.len - at.at) }
+            : tn_term_at(at.at);
     return TENON_OK;
 }
 

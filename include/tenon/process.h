@@ -137,7 +137,9 @@ TENON_API enum tenon_err tenon_sleep(tenon_node *node, uint32_t ms);
 typedef void (*tenon_function_fn)(tenon_call *call, void *user);
 
 enum {
-    TENON_INLINE = 1, /* short, never blocks: run on the loop thread */
+    /* Short, never blocks: run on the loop thread. (By a worker all the same
+     * when its arguments, or a server's message, take 256 KiB or more.) */
+    TENON_INLINE = 1,
 };
 
 /* Registers module:name/arity. Every rpc, erpc and spawn of it by a peer runs
@@ -163,7 +165,7 @@ TENON_API TENON_CHECK enum tenon_err tenon_function(tenon_node *node,
  * Debug functions and files are refused, as is change_code.
  *
  * The callbacks of a server, one at a time, on a worker or, when inline, on
- * the loop thread. Any may be NULL: a call is then answered with the error
+ * the loop thread (see TENON_INLINE). Any may be NULL: a call is then answered with the error
  * that a GenServer without the clause gives (it ends), casts and messages
  * are dropped with a log line. Terms are borrowed until the return. */
 typedef struct tenon_server_config {

@@ -343,6 +343,38 @@ a_large_frame_is_read_by_a_worker_while_others_are_served(void **state)
     end_box(small);
 }
 
+static void note_thread(tenon_process *self, tenon_term message, void *user)
+{
+    atomic_int *on_loop = user;
+    (void)message;
+    atomic_store(on_loop, tn_on_loop(tenon_process_node(self)) ? 1 : 0);
+}
+
+static void a_large_message_for_an_inline_server_is_for_a_worker(void **state)
+{
+    struct peer from;
+    atomic_int on_loop = -1;
+    tenon_error err = { 0 };
+    (void)state;
+    tenon_process *server =
+        tenon_server_start(node, &(tenon_server_config){ .name = "inline",
+                                                         .on_info = note_thread,
+                                                         .state = &on_loop,
+                                                         .run_inline = true,
+                                                         .err = &err });
+    assert_non_null(server);
+    join(&from, NULL);
+    send_message(&from, "inline", 1);
+    WAIT_FOR(atomic_load(&on_loop) == 1);
+    send_large_list(&from, "inline", 300u << 10);
+    WAIT_FOR(atomic_load(&on_loop) == 0);
+    send_message(&from, "inline", 1);
+    WAIT_FOR(atomic_load(&on_loop) == 1);
+    close(from.fd);
+    (void)tenon_process_exit(server, ":normal");
+    tenon_process_release(server);
+}
+
 static void a_connection_that_ends_while_its_frame_is_read_is_lost(void **state)
 {
     tenon_process *large = new_box(node, "large");
@@ -487,6 +519,7 @@ the_end_of_a_connection_with_many_monitors_is_shared_out(void **state)
     assert_int_equal(stats_of(node).monitors, count);
     /* It is back at once; nothing of that comes before the last end. */
     OK(tenon_node_disconnect(node, gone.name));
+    WAIT_FOR(!is_up(gone.name));
     join(&back, gone.name);
     assert_int_equal(stats_of(node).monitors, 0);
     send_message(&back, "box", 3);
@@ -702,6 +735,7 @@ int main(void)
         TEST(turns_of_the_loop_are_counted),
         cmocka_unit_test(the_loop_has_a_worker_s_stack_whatever_the_limit),
         TEST(a_large_frame_is_read_by_a_worker_while_others_are_served),
+        TEST(a_large_message_for_an_inline_server_is_for_a_worker),
         TEST(a_connection_that_ends_while_its_frame_is_read_is_lost),
         TEST(a_large_frame_that_breaks_the_protocol_ends_its_connection),
         TEST(bursts_of_many_peers_are_shared_out_over_turns),
