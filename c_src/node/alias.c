@@ -78,10 +78,11 @@ void tn_alias_monitor_over_locked(tenon_process *process,
     }
 }
 
-void tn_aliases_process_ended(tenon_process *process)
+void tn_aliases_process_ended(tenon_process *process, unsigned *max)
 {
     struct tn_alias *alias;
-    while ((alias = LIST_FIRST(&process->aliases)) != NULL) {
+    for (; *max > 0 && (alias = LIST_FIRST(&process->aliases)) != NULL;
+         --*max) {
         drop(alias);
     }
 }

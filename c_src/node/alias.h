@@ -41,7 +41,8 @@ void tn_alias_monitor_over_locked(tenon_process *process,
                                   tenon_term ref,
                                   bool failed);
 
-void tn_aliases_process_ended(tenon_process *process);
+/* At most *max of them, which is less them then. */
+void tn_aliases_process_ended(tenon_process *process, unsigned *max);
 
 /* Delivers a message to the process that the alias leads to; NOT_FOUND when it
  * leads nowhere (any more). conn: as for tn_process_deliver_locked. */

@@ -131,10 +131,13 @@ static void break_local(tenon_process *ended,
     }
 }
 
-void tn_links_break_locked(tenon_process *ended, tenon_term reason, bool *wake)
+void tn_links_break_locked(tenon_process *ended,
+                           tenon_term reason,
+                           unsigned *max,
+                           bool *wake)
 {
     struct tn_link *link;
-    while ((link = LIST_FIRST(&ended->links)) != NULL) {
+    for (; *max > 0 && (link = LIST_FIRST(&ended->links)) != NULL; --*max) {
         if (link->peer == NULL) {
             break_local(ended, link, reason, wake);
         } else if (link->active) {

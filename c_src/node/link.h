@@ -115,9 +115,11 @@ TENON_CHECK enum tenon_err tn_monitor_locked(tenon_process *watcher,
 bool tn_demonitor_locked(tenon_process *watcher, tenon_term ref);
 
 /* A process has ended: tells its links, then its monitors; ends what it had
- * set itself. With the lock held. */
+ * set itself. At most *max of all that, which is less them then. With the lock
+ * held. */
 void tn_links_process_ended(tenon_process *process,
                             tenon_term reason,
+                            unsigned *max,
                             bool *wake);
 
 /* A peer is lost: everything over it ends with noconnection, at most `max` of
@@ -133,7 +135,10 @@ void tn_links_forget_unlinked_locked(struct tn_peer *peer);
 
 /* ---- between link.c and monitor.c -------------------------------------- */
 
-void tn_links_break_locked(tenon_process *ended, tenon_term reason, bool *wake);
+void tn_links_break_locked(tenon_process *ended,
+                           tenon_term reason,
+                           unsigned *max,
+                           bool *wake);
 /* As above; *max: less those that have ended. */
 void tn_links_peer_gone_locked(struct tn_peer *peer, unsigned *max, bool *wake);
 void tn_link_signal_locked(tenon_node *node,

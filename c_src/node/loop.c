@@ -57,7 +57,8 @@ static uint64_t next_look(tenon_node *node)
     tn_lock(node);
     if (!STAILQ_EMPTY(&node->loop_jobs) || !STAILQ_EMPTY(&node->inline_queue) ||
         node->dirty.count > 0 || node->peers.wanted ||
-        tn_lost_is_waiting_locked(node)) {
+        tn_lost_is_waiting_locked(node) || !STAILQ_EMPTY(&node->doomed) ||
+        !STAILQ_EMPTY(&node->ending)) {
         at = 0;
     } else if (node->timers.count > 0) {
         at = node->timers.heap[1]->deadline_ms;
@@ -95,6 +96,7 @@ static void do_work(tenon_node *node)
     run_jobs(node);
     (void)tn_timers_run(node);
     tn_lost_run(node);
+    tn_processes_go_on_ending(node);
     tn_peers_connect_wanted(node);
     tn_processes_run_inline(node);
     tn_peers_flush_dirty(node);

@@ -222,14 +222,17 @@ static void withdraw(tenon_node *node, struct tn_monitor *monitor)
 
 void tn_links_process_ended(tenon_process *process,
                             tenon_term reason,
+                            unsigned *max,
                             bool *wake)
 {
     struct tn_monitor *monitor;
-    tn_links_break_locked(process, reason, wake);
-    while ((monitor = LIST_FIRST(&process->monitored)) != NULL) {
+    tn_links_break_locked(process, reason, max, wake);
+    for (; *max > 0 && (monitor = LIST_FIRST(&process->monitored)) != NULL;
+         --*max) {
         fire(process->node, monitor, reason, wake);
     }
-    while ((monitor = LIST_FIRST(&process->monitoring)) != NULL) {
+    for (; *max > 0 && (monitor = LIST_FIRST(&process->monitoring)) != NULL;
+         --*max) {
         withdraw(process->node, monitor);
     }
 }

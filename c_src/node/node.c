@@ -127,6 +127,7 @@ static void init_lists(tenon_node *node)
 {
     STAILQ_INIT(&node->inline_queue);
     STAILQ_INIT(&node->doomed);
+    STAILQ_INIT(&node->ending);
     STAILQ_INIT(&node->loop_jobs);
     SLIST_INIT(&node->parts);
     SLIST_INIT(&node->peers.watches);

@@ -94,6 +94,7 @@ struct tenon_node {
     struct tn_timers timers;
     struct tn_process_queue inline_queue; /* processes the loop shall run */
     struct tn_process_queue doomed;
+    struct tn_process_queue ending; /* have told some of those to be told */
     STAILQ_HEAD(, tn_loop_job) loop_jobs;
     SLIST_HEAD(, tn_part) parts;
     const char *reserved[TN_RESERVED_MAX]; /* names; the rest is NULL */

@@ -10,11 +10,17 @@
 #include "node/alias.h"
 #include "node/atoms.h"
 #include "node/link.h"
+#include "node/loop.h"
 #include "node/node.h"
 #include "term/build.h"
 #include "term/bytes.h"
 #include "term/format.h"
 #include "term/tags.h"
+
+/* Links, monitors and aliases of an ended process, and processes that links
+ * end, under the lock at a time. */
+#define TELL_AT_A_TIME 256u
+#define END_AT_A_TIME 16u
 
 /* NEW_PID_EXT with the node's name as SMALL_ATOM_UTF8_EXT. */
 #define PID_BYTES(name_len) (15u + (name_len))
@@ -156,6 +162,26 @@ tenon_process *tn_process_start(tenon_node *node,
     return process;
 }
 
+/* How much is done at a time under the lock: without limit where no loop goes
+ * on with the rest. */
+static unsigned at_a_time(const tenon_node *node, unsigned max)
+{
+    return node->loop_started && !atomic_load(&node->loop_closed) ? max
+                                                                  : UINT_MAX;
+}
+
+/* False: nobody is left to be told. */
+static bool tell_some_locked(tenon_process *process, bool *wake)
+{
+    unsigned max = at_a_time(process->node, TELL_AT_A_TIME);
+    tenon_term reason = process->exit_reason == NULL
+                            ? tn_atom_killed
+                            : tenon_value_term(process->exit_reason);
+    tn_links_process_ended(process, reason, &max, wake);
+    tn_aliases_process_ended(process, &max);
+    return max == 0;
+}
+
 /* Ends one process; those that its links take along are only noted. */
 static void
 end_this_locked(tenon_process *process, tenon_term reason, bool *wake)
@@ -168,8 +194,11 @@ end_this_locked(tenon_process *process, tenon_term reason, bool *wake)
     tn_process_leave_table_locked(process);
     tenon_value_free(process->exit_reason);
     process->exit_reason = tenon_value_new(reason);
-    tn_links_process_ended(process, reason, wake);
-    tn_aliases_process_ended(process);
+    if (tell_some_locked(process, wake)) {
+        STAILQ_INSERT_TAIL(&process->node->ending, tenon_process_keep(process),
+                           ending_next);
+        *wake = true;
+    }
     if (process->class->on_exit == NULL) {
         process->on_exit_done = true;
         tn_process_drop_messages_locked(process);
@@ -193,7 +222,8 @@ void tn_process_doom_locked(tenon_process *process, tenon_term reason)
 void tn_processes_end_doomed_locked(tenon_node *node, bool *wake)
 {
     tenon_process *process;
-    while ((process = STAILQ_FIRST(&node->doomed)) != NULL) {
+    unsigned max = at_a_time(node, END_AT_A_TIME);
+    for (; max > 0 && (process = STAILQ_FIRST(&node->doomed)) != NULL; max--) {
         STAILQ_REMOVE_HEAD(&node->doomed, doomed_next);
         if (!process->exited) {
             end_this_locked(process, tenon_value_term(process->doom_reason),
@@ -201,6 +231,29 @@ void tn_processes_end_doomed_locked(tenon_node *node, bool *wake)
         }
         tenon_process_release(process);
     }
+    *wake |= !STAILQ_EMPTY(&node->doomed);
+}
+
+static bool go_on_locked(tenon_node *node, bool *wake)
+{
+    tn_processes_end_doomed_locked(node, wake);
+    tenon_process *process = STAILQ_FIRST(&node->ending);
+    if (process != NULL && !tell_some_locked(process, wake)) {
+        STAILQ_REMOVE_HEAD(&node->ending, ending_next);
+        tenon_process_release(process);
+    }
+    return !STAILQ_EMPTY(&node->doomed) || !STAILQ_EMPTY(&node->ending);
+}
+
+void tn_processes_go_on_ending(tenon_node *node)
+{
+    bool left;
+    do {
+        bool wake = false;
+        tn_lock(node);
+        left = go_on_locked(node, &wake);
+        tn_leave(node, wake);
+    } while (left && !tn_loop_is_spent(node));
 }
 
 enum tenon_err

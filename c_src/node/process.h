@@ -129,6 +129,7 @@ struct tenon_process {
     bool doomed;              /* in node->doomed, which holds a reference */
     tenon_value *doom_reason; /* NULL: likewise */
     STAILQ_ENTRY(tenon_process) doomed_next;
+    STAILQ_ENTRY(tenon_process) ending_next; /* likewise node->ending */
     char *name;
     UT_hash_handle by_name;
 
@@ -268,9 +269,16 @@ enum tenon_err tn_process_exit_value(tenon_process *process,
 
 /* A process that a broken link ends: noted first, ended by
  * tn_processes_end_doomed_locked, so that a long chain of links needs no deep
- * stack. The first reason counts. Both with the lock held. */
+ * stack. The first reason counts. Both with the lock held.
+ *
+ * What many links, monitors and aliases make long ends in slices: the rest is
+ * left to the loop. */
 void tn_process_doom_locked(tenon_process *process, tenon_term reason);
 void tn_processes_end_doomed_locked(tenon_node *node, bool *wake);
+
+/* Loop thread, without the lock: goes on with what was left, as far as the turn
+ * reaches. */
+void tn_processes_go_on_ending(tenon_node *node);
 
 /* From its own callback, on the loop thread: all further callbacks of the
  * process are run by workers, and the next one is on_message with the atom ok,

@@ -536,6 +536,40 @@ the_end_of_a_connection_with_many_monitors_is_shared_out(void **state)
     end_box(box);
 }
 
+static void the_end_of_a_process_with_many_monitors_is_shared_out(void **state)
+{
+    size_t count = sized(100000, 2000);
+    tenon_process *box = new_box(node, "box");
+    tenon_process *ended = new_box(node, "ended");
+    tenon_pid pid = pid_of(ended);
+    struct peer from;
+    (void)state;
+    for (size_t i = 0; i < count; i++) {
+        tenon_ref ref;
+        OK(tenon_monitor(box, &(tenon_dest){ .pid = &pid }, &ref));
+    }
+    /* As a peer makes it end: on the loop. */
+    join(&from, NULL);
+    struct tn_buf out;
+    uint8_t atom[16];
+    struct tn_signal signal = { .kind = TN_SIG_EXIT2,
+                                .from = from.pid,
+                                .to = tn_process_pid(ended),
+                                .payload = make_atom(atom, "kill") };
+    tn_buf_init(&out, SIZE_MAX);
+    add_signal(&out, &signal);
+    send_buf(&from, &out);
+    for (size_t i = 0; i < count; i++) {
+        tenon_value_free(next_message(box));
+    }
+    WAIT_FOR(stats_of(node).monitors == 0);
+    assert_no_message(box);
+    assert_turns_were_short();
+    close(from.fd);
+    tenon_process_release(ended);
+    end_box(box);
+}
+
 /* ---- announcements ------------------------------------------------------ */
 
 static uint32_t waiting_in(tenon_process *process)
@@ -740,6 +774,7 @@ int main(void)
         TEST(a_large_frame_that_breaks_the_protocol_ends_its_connection),
         TEST(bursts_of_many_peers_are_shared_out_over_turns),
         TEST(the_end_of_a_connection_with_many_monitors_is_shared_out),
+        TEST(the_end_of_a_process_with_many_monitors_is_shared_out),
         cmocka_unit_test_setup_teardown(
             handshakes_begun_at_once_are_shared_out_over_turns, start_tls_node,
             stop_tls_node),
