@@ -30,8 +30,13 @@ struct watch {
     tenon_value *group;  /* canonical; NULL: all */
 };
 
-/* One scope; lives as long as the node. Its process runs on the loop thread
- * and cannot be killed, since members would be lost with it. */
+/* A node has gone. */
+struct gone {
+    STAILQ_ENTRY(gone) next;
+    char name[];
+};
+
+/* One scope; lives as long as the node. Its process cannot be killed, since members would be lost with it. */
 struct scope {
     struct scope *next;
     struct pg *pg;
@@ -39,6 +44,9 @@ struct scope {
     struct tn_pg_scope core;
     struct tn_sys sys; /* its process alone touches it */
     LIST_HEAD(, watch) watches;
+    /* One for each poke that the process has still to read; guarded by the
+     * node's lock. */
+    STAILQ_HEAD(, gone) gone;
     unsigned watch_count;
     bool
         looks; /* for peers; without memory for that it is to be started again */
@@ -200,7 +208,17 @@ static bool may_claim(void *user, tenon_term pid)
                          name.len));
 }
 
+/* The process alone feeds the scope, so that nothing of its peers changes. */
+static void let_others(void *user)
+{
+    struct scope *scope = user;
+
+    pthread_mutex_unlock(&scope->pg->lock);
+    pthread_mutex_lock(&scope->pg->lock);
+}
+
 static const struct tn_pg_ops ops = {
+    .let_others = let_others,
     .send = send_to_peer,
     .monitor = monitor,
     .demonitor = demonitor,
@@ -273,11 +291,53 @@ static bool is_forged_down(const tenon_process *self, tenon_term message)
            tenon_match(message, "{:DOWN, _, _, _, _}");
 }
 
+static void take_gone(struct scope *scope)
+{
+    tenon_node *node = scope->pg->node;
+
+    tn_lock(node);
+    struct gone *gone = STAILQ_FIRST(&scope->gone);
+
+    if (gone != NULL) {
+        STAILQ_REMOVE_HEAD(&scope->gone, next);
+    }
+    tn_unlock(node);
+    if (gone != NULL) {
+        pthread_mutex_lock(&scope->pg->lock);
+        tn_pg_scope_node_down(&scope->core, gone->name);
+        pthread_mutex_unlock(&scope->pg->lock);
+        free(gone);
+    }
+}
+
+/* The monitor of the peer's scope tells the same; this is for one that could
+ * not be set. In order with the messages of the process, which alone touches
+ * what peers have. */
+static void note_gone(struct scope *scope, const char *name)
+{
+    tenon_node *node = scope->pg->node;
+    size_t len = strlen(name) + 1;
+    struct gone *gone = malloc(sizeof *gone + len);
+
+    if (gone == NULL) {
+        return;
+    }
+    memcpy(gone->name, name, len);
+    tn_lock(node);
+    STAILQ_INSERT_TAIL(&scope->gone, gone, next);
+    tn_unlock(node);
+    (void)tn_process_poke(scope->self);
+}
+
 static void on_message(tenon_process *self, void *state, tenon_term message)
 {
     struct scope *scope = state;
     enum tenon_err rc = TENON_OK;
 
+    if (tn_is_poke(message)) {
+        take_gone(scope);
+        return;
+    }
     if (tn_own_system(self, &scope->sys, build_state, scope, message) ||
         is_forged_down(self, message)) {
         return;
@@ -304,9 +364,7 @@ static void on_peer(void *user, const char *name, bool up, bool visible)
     tenon_node *node = scope->pg->node;
 
     if (!up) {
-        pthread_mutex_lock(&scope->pg->lock);
-        tn_pg_scope_node_down(&scope->core, name);
-        pthread_mutex_unlock(&scope->pg->lock);
+        note_gone(scope, name);
     } else if (visible) {
         tenon_value *discover =
             tenon_value_format("{:discover, ~t}", tn_process_pid(scope->self));
@@ -331,6 +389,12 @@ static void free_scope(struct scope *scope)
 
     while ((watch = LIST_FIRST(&scope->watches)) != NULL) {
         drop_watch(scope, watch);
+    }
+    struct gone *gone;
+
+    while ((gone = STAILQ_FIRST(&scope->gone)) != NULL) {
+        STAILQ_REMOVE_HEAD(&scope->gone, next);
+        free(gone);
     }
     tn_pg_scope_fini(&scope->core);
     tn_sys_fini(&scope->sys);
@@ -436,7 +500,6 @@ new_scope(struct pg *pg, const char *name, tenon_error *err)
         .class = &scope_class,
         .state = scope,
         .name = name,
-        .run_inline = true,
         .immortal = true,
         .is_open = true,
     };
@@ -448,6 +511,7 @@ new_scope(struct pg *pg, const char *name, tenon_error *err)
     memcpy(scope->name, name, strlen(name) + 1);
     scope->pg = pg;
     LIST_INIT(&scope->watches);
+    STAILQ_INIT(&scope->gone);
     /* Its first message waits for the lock that the caller holds. */
     scope->self = tn_process_start(pg->node, &spec, err);
     if (scope->self == NULL) {

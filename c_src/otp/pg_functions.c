@@ -139,13 +139,14 @@ static const struct pg_function functions[] = {
     { "leave", 3, LEAVE, TENON_PG_LOCAL, true },
 };
 
-/* Some of them may be there already, from a start that ran out of memory. */
+/* A group may have a million members: workers list them. Some of the functions
+ * may be there already, from a start that ran out of memory. */
 enum tenon_err tn_pg_add_functions(tenon_node *node)
 {
     for (size_t i = 0; i < sizeof functions / sizeof functions[0]; i++) {
         enum tenon_err rc =
             tenon_function(node, "pg", functions[i].name, functions[i].arity,
-                           run, (void *)&functions[i], TENON_INLINE);
+                           run, (void *)&functions[i], 0);
 
         if (rc != TENON_OK && rc != TENON_E_EXISTS) {
             return rc;

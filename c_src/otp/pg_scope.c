@@ -223,7 +223,17 @@ static bool may_claim(const struct tn_pg_scope *scope, tenon_term pid)
            scope->ops->may_claim(scope->user, pid);
 }
 
-/* Counts how often each pid stands in the list. */
+/* Pids after which others have the scope for a moment. */
+#define PIDS_AT_A_TIME 256u
+
+static void let_others(const struct tn_pg_scope *scope)
+{
+    if (scope->ops->let_others != NULL) {
+        scope->ops->let_others(scope->user);
+    }
+}
+
+/* Counts how often each pid stands in the list. Nobody else sees that. */
 static enum tenon_err count_fresh(const struct tn_pg_scope *scope,
                                   struct tn_pg_entry *entry,
                                   tenon_term pids)
@@ -233,9 +243,13 @@ static enum tenon_err count_fresh(const struct tn_pg_scope *scope,
     struct tn_pg_pid pid;
     tenon_cursor at;
     tenon_term element;
+    size_t seen = 0;
 
     tenon_cursor_init(&at, pids);
     while (tenon_cursor_next(&at, &element)) {
+        if (++seen % PIDS_AT_A_TIME == 0) {
+            let_others(scope);
+        }
         if (!tn_pg_pid_of(&pid, element)) {
             note(&all, TENON_E_TERM_SHAPE);
             continue;
@@ -348,6 +362,7 @@ static enum tenon_err on_sync(struct tn_pg_scope *scope,
     tenon_cursor_init(&at, groups);
     while (tenon_cursor_next(&at, &pair)) {
         note(&rc, sync_group(scope, peer, pair, &left, &joined));
+        let_others(scope);
     }
     drop_unmentioned(scope, peer, &left);
     tn_pg_change_fini(&left);

@@ -25,6 +25,9 @@ struct tn_pg_ops {
     /* Members have come or gone. pids: the null view when there was no memory
      * for it. Not called while `watched` is false. */
     void (*changed)(void *user, bool joined, tenon_term group, tenon_term pids);
+    /* Something long is under way: others may use the scope now, but for what
+     * is fed to it. NULL: nobody waits. */
+    void (*let_others)(void *user);
     /* Whether what the sender of the message that is being fed says of a
      * process counts. NULL: always. */
     bool (*may_claim)(void *user, tenon_term pid);

@@ -761,6 +761,79 @@ static void handshakes_begun_at_once_are_shared_out_over_turns(void **state)
     SSL_CTX_free(context);
 }
 
+/* ---- process groups ----------------------------------------------------- */
+
+static bool has_members(size_t count)
+{
+    tenon_builder *built = tenon_builder_new();
+    tenon_value *group = tenon_value_format(":crowd");
+    tenon_term members;
+    assert_non_null(built);
+    OK(tenon_pg_members(node, NULL, tenon_value_term(group), TENON_PG_ALL,
+                        built));
+    OK(tenon_builder_term(built, &members));
+    bool has = tenon_term_count(members) == count;
+    tenon_value_free(group);
+    tenon_builder_free(built);
+    return has;
+}
+
+/* {'$gen_cast', {sync, Scope, [{crowd, [Pid]}]}} */
+static void sync_groups(const struct peer *from, size_t count)
+{
+    tenon_builder *built = tenon_builder_new();
+    tenon_pid pid = { .creation = 2000 };
+    uint8_t atom[16];
+    assert_non_null(built);
+    snprintf(pid.node, sizeof pid.node, "%s", from->name);
+    tenon_build_tuple(built, 2);
+    tenon_build_atom(built, "$gen_cast");
+    tenon_build_tuple(built, 3);
+    tenon_build_atom(built, "sync");
+    tenon_build_term(built, from->pid);
+    tenon_build_list(built, 1);
+    tenon_build_tuple(built, 2);
+    tenon_build_atom(built, "crowd");
+    tenon_build_list(built, count);
+    for (size_t i = 0; i < count; i++) {
+        pid.id = (uint32_t)(i & 0x7fff);
+        pid.serial = (uint32_t)(i >> 15);
+        tenon_build_pid(built, &pid);
+    }
+    tenon_build_nil(built);
+    tenon_build_nil(built);
+    struct tn_buf out;
+    struct tn_signal signal = { .kind = TN_SIG_SEND_NAME,
+                                .from = from->pid,
+                                .to = make_atom(atom, "pg") };
+    OK(tenon_builder_term(built, &signal.payload));
+    tn_buf_init(&out, SIZE_MAX);
+    add_signal(&out, &signal);
+    send_buf(from, &out);
+    tenon_builder_free(built);
+}
+
+static void many_members_of_a_group_are_for_a_worker(void **state)
+{
+    size_t count = sized(100000, 2000);
+    tenon_error err = { 0 };
+    struct peer from;
+    struct gate gate;
+    (void)state;
+    OK(tenon_pg_start(node, NULL, &err));
+    join(&from, NULL);
+    close_worker(&gate);
+    sync_groups(&from, count);
+    WAIT_FOR(stats_of(node).bytes_in > 10 * count);
+    assert_true(has_members(0));
+    open_gate(&gate);
+    WAIT_FOR(has_members(count));
+    OK(tenon_node_disconnect(node, from.name));
+    WAIT_FOR(has_members(0));
+    assert_turns_were_short();
+    close(from.fd);
+}
+
 #define TEST(name) cmocka_unit_test_setup_teardown(name, start_node, stop_node)
 
 int main(void)
@@ -780,6 +853,7 @@ int main(void)
             stop_tls_node),
         TEST(a_long_announcement_is_taken_by_a_worker),
         TEST(what_a_peer_announced_before_it_went_is_not_kept),
+        TEST(many_members_of_a_group_are_for_a_worker),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }
