@@ -315,7 +315,7 @@ static void the_loop_has_a_worker_s_stack_whatever_the_limit(void **state)
 static void
 a_large_frame_is_read_by_a_worker_while_others_are_served(void **state)
 {
-    size_t frame_bytes = sized(64u << 20, 2u << 20);
+    size_t frame_bytes = sized(64u << 20, 300u << 10);
     tenon_process *large = new_box(node, "large");
     tenon_process *small = new_box(node, "small");
     struct peer from, other;
@@ -383,8 +383,8 @@ static void a_connection_that_ends_while_its_frame_is_read_is_lost(void **state)
     (void)state;
     join(&from, NULL);
     close_worker(&gate);
-    send_large_list(&from, "large", 1u << 20);
-    WAIT_FOR(stats_of(node).bytes_in >= 1u << 20);
+    send_large_list(&from, "large", 300u << 10);
+    WAIT_FOR(stats_of(node).bytes_in >= 300u << 10);
     OK(tenon_node_disconnect(node, from.name));
     WAIT_FOR(stats_of(node).peers == 0);
     open_gate(&gate);
@@ -399,7 +399,7 @@ a_large_frame_that_breaks_the_protocol_ends_its_connection(void **state)
     struct peer from;
     struct tn_buf out;
     uint8_t atom[64];
-    size_t len = 1u << 20;
+    size_t len = 300u << 10;
     uint8_t *bytes = malloc(len);
     (void)state;
     assert_non_null(bytes);
