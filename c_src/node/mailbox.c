@@ -220,8 +220,9 @@ bool tn_process_is_idle_locked(tenon_process *process)
 /* A message that is not for the loop, although the process runs inline. */
 static bool is_for_worker(const tenon_process *process, tenon_term message)
 {
-    return message.len >= TN_LARGE_MESSAGE_BYTES &&
-           process->class->large_on_worker;
+    return message.len >= TN_LARGE_MESSAGE_BYTES
+               ? process->class->large_on_worker
+               : process->class->pokes_on_worker && tn_is_poke(message);
 }
 
 static bool next_is_for_worker(tenon_process *process)

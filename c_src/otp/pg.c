@@ -354,6 +354,8 @@ static void on_message(tenon_process *self, void *state, tenon_term message)
 
 static const struct tn_process_class scope_class = {
     .on_message = on_message,
+    .large_on_worker = true,
+    .pokes_on_worker = true,
     .kind = "pg",
 };
 
@@ -500,6 +502,7 @@ new_scope(struct pg *pg, const char *name, tenon_error *err)
         .class = &scope_class,
         .state = scope,
         .name = name,
+        .run_inline = true,
         .immortal = true,
         .is_open = true,
     };

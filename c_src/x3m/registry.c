@@ -313,6 +313,8 @@ static void on_message(tenon_process *self, void *state, tenon_term term)
 
 static const struct tn_process_class registry_class = {
     .on_message = on_message,
+    .large_on_worker = true,
+    .pokes_on_worker = true,
 };
 
 enum tenon_err tn_registry_start(struct tn_x3m *x3m, tenon_error *err)
@@ -323,6 +325,7 @@ enum tenon_err tn_registry_start(struct tn_x3m *x3m, tenon_error *err)
         .state = x3m,
         .name = TN_REGISTRY_NAME,
         .is_open = true,
+        .run_inline = true,
         .trap_exit = true,
     };
 

@@ -619,7 +619,7 @@ announce(const struct peer *from, const char *registry, size_t count)
 
 static void a_long_announcement_is_taken_by_a_worker(void **state)
 {
-    size_t count = sized(100000, 3000);
+    size_t count = sized(100000, 10000);
     size_t kept = count < TN_OFFERS_MAX ? count : TN_OFFERS_MAX;
     tenon_process *box = new_box(node, "box");
     tenon_error err = { 0 };
@@ -657,7 +657,7 @@ static void what_a_peer_announced_before_it_went_is_not_kept(void **state)
     assert_non_null(x3m);
     join(&from, NULL);
     close_worker(&gate);
-    announce(&from, x3m->registry->name, 100);
+    announce(&from, x3m->registry->name, 10000);
     WAIT_FOR(waiting_in(x3m->registry) > 0);
     OK(tenon_node_disconnect(node, from.name));
     WAIT_FOR(waiting_in(x3m->registry) > 1);
@@ -815,7 +815,7 @@ static void sync_groups(const struct peer *from, size_t count)
 
 static void many_members_of_a_group_are_for_a_worker(void **state)
 {
-    size_t count = sized(100000, 2000);
+    size_t count = sized(100000, 8000);
     tenon_error err = { 0 };
     struct peer from;
     struct gate gate;
