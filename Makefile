@@ -30,7 +30,8 @@ UNAME := $(shell uname -s)
 comma := ,
 
 VARIANT := $(notdir $(firstword $(CC)))-$(subst $(comma),+,$(SAN))
-VARIANT := $(VARIANT)$(if $(TN_HOSTILE),-hostile)$(if $(FUZZER),-fuzzer)
+VARIANT := $(VARIANT)$(if $(TN_HOSTILE),-hostile)
+VARIANT := $(VARIANT)$(if $(FUZZER),-fuzzer$(FUZZER:1=))
 VARIANT := $(VARIANT)$(if $(WERROR),-werror)
 
 # As a Mix dependency everything goes where Mix says.
@@ -73,7 +74,10 @@ SUPPORT_OBJ := $(filter-out $(NOMEM_OBJ),$(call obj,$(SUPPORT_SRC)))
 UNIT_BIN := $(call bin,$(UNIT_SRC))
 EXAMPLE_BIN := $(call bin,$(EXAMPLE_SRC))
 BENCH_BIN := $(call bin,$(BENCH_SRC))
-FUZZ_BIN := $(call bin,$(FUZZ_SRC))
+# The cost of terms is counted in a tree of its own.
+COST_SRC := test/fuzz/fuzz_cost.c
+FUZZ_BIN := $(call bin,$(if $(filter cost,$(FUZZER)),$(COST_SRC),\
+    $(filter-out $(COST_SRC),$(FUZZ_SRC))))
 REPLAY_BIN := $(patsubst test/fuzz/fuzz_%.c,$(OUT)/test/fuzz/replay_%,$(FUZZ_SRC))
 HANDLERS := $(patsubst test/examples/%.c,handlers/%.so,$(HANDLER_SRC))
 LIVE_HANDLERS := $(patsubst test/live/%.c,$(PRIV)/handlers/%.so,$(LIVE_HANDLER_SRC))
@@ -178,6 +182,11 @@ SAN_FLAGS := -fsanitize=$(SAN) -fno-sanitize-recover=all -fno-omit-frame-pointer
 endif
 ifneq ($(FUZZER),)
 SAN_FLAGS += -fsanitize=fuzzer-no-link
+endif
+# One call at each edge of the flow, to where the cost fuzzer counts them.
+ifeq ($(FUZZER),cost)
+SAN_FLAGS += -fsanitize-coverage=trace-pc
+FUZZ_LDFLAGS := -Wl,--wrap=__sanitizer_cov_trace_pc
 endif
 TN_CFLAGS += $(SAN_FLAGS) $(if $(WERROR),-Werror)
 TN_LDFLAGS += $(SAN_FLAGS)
@@ -323,7 +332,8 @@ $(OUT)/test/fuzz/replay_%: $(OUT)/test/fuzz/fuzz_%.o \
 
 $(OUT)/test/fuzz/fuzz_%: $(OUT)/test/fuzz/fuzz_%.o $(LIB_A)
 	$(say)
-	$(Q)$(link) -fsanitize=fuzzer -o $@ $< $(LIB_A) $(TN_LIBS) $(LDFLAGS)
+	$(Q)$(link) -fsanitize=fuzzer $(FUZZ_LDFLAGS) -o $@ $< $(LIB_A) $(TN_LIBS) \
+	    $(LDFLAGS)
 
 # --- test, each for the variant at hand --------------------------------------
 
@@ -393,6 +403,7 @@ fuzzers: $(FUZZ_BIN)
 fuzz:
 	@$(MAKE) --no-print-directory -j$(JOBS) CC=$(CLANG) SAN=address,undefined \
 	    FUZZER=1 fuzzers
+	@$(MAKE) --no-print-directory -j$(JOBS) CC=$(CLANG) FUZZER=cost fuzzers
 
 # --- check: all of the above, in every variant, warnings being errors ---------
 

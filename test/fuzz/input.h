@@ -200,6 +200,75 @@ input_repeated(struct input *in, tenon_builder *out, unsigned depth)
     tenon_value_free(value);
 }
 
+/* Element `number` of a list whose elements all differ. */
+static inline void build_numbered(tenon_builder *out,
+                                  unsigned as,
+                                  uint32_t number,
+                                  const char *node,
+                                  tenon_term with)
+{
+    tenon_pid pid = { .id = number, .creation = 9 };
+    tenon_ref ref = { .creation = 9, .word_count = 3, .words = { number } };
+    char text[24];
+
+    snprintf(pid.node, sizeof pid.node, "%s", node);
+    snprintf(ref.node, sizeof ref.node, "%s", node);
+    snprintf(text, sizeof text, as == 2 ? "n%u@h" : "x%u", number);
+    switch (as) {
+    case 0:
+        tenon_build_int(out, number);
+        return;
+    case 1:
+    case 2:
+        tenon_build_atom(out, text);
+        return;
+    case 3:
+        tenon_build_pid(out, &pid);
+        return;
+    case 4:
+        tenon_build_ref(out, &ref);
+        return;
+    case 5:
+        tenon_format(out, "{~a, ~t}", text, with);
+        return;
+    case 6:
+        tenon_format(out, "{~i, ~p, ~t}", (int64_t)number, &pid, with);
+        return;
+    default:
+        tenon_format(out, "{~t, [~p, ~p]}", with, &pid, &pid);
+    }
+}
+
+/* A list, or a map, of many terms that differ. */
+static inline void
+input_numbered(struct input *in, tenon_builder *out, unsigned depth)
+{
+    uint32_t count = (uint32_t)input_number(in, 2);
+    unsigned as = input_byte(in) % 10u;
+    const char *node = input_node(in);
+    tenon_value *value = input_value(in, depth);
+    tenon_term with = tenon_value_term(value);
+    size_t most = with.bytes == NULL ? 0 : in->room / (with.len + 64);
+
+    count = count < most ? count : (uint32_t)most;
+    in->room -= count * (with.len + 64);
+    if (as >= 8) {
+        tenon_build_map(out, count);
+    } else if (count > 0) {
+        tenon_build_list(out, count);
+    }
+    for (uint32_t i = 0; i < count; i++) {
+        build_numbered(out, as >= 8 ? as - 8 : as, i, node, with);
+        if (as >= 8) {
+            tenon_build_term(out, with);
+        }
+    }
+    if (as < 8) {
+        tenon_build_nil(out);
+    }
+    tenon_value_free(value);
+}
+
 /* One level around a term; what comes behind the term is built by leave. */
 static inline void enter_level(tenon_builder *out, unsigned kind)
 {
@@ -343,6 +412,8 @@ input_term(struct input *in, tenon_builder *out, unsigned depth)
         input_repeated(in, out, depth + 1);
     } else if (kind == 18) {
         input_nested(in, out, depth + 1);
+    } else if (kind == 19) {
+        input_numbered(in, out, depth + 1);
     } else {
         tenon_build_nil(out);
     }

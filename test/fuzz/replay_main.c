@@ -87,6 +87,8 @@ int main(int argc, char **argv)
         count += n;
     }
     const char *slash = strrchr(argv[0], '/');
-    printf("%s: %d inputs\n", slash != NULL ? slash + 1 : argv[0], count);
+    /* A target may have turned standard output off. */
+    fprintf(stderr, "%s: %d inputs\n", slash != NULL ? slash + 1 : argv[0],
+            count);
     return count > 0 ? 0 : 1;
 }
