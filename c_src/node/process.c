@@ -195,8 +195,8 @@ end_this_locked(tenon_process *process, tenon_term reason, bool *wake)
     tenon_value_free(process->exit_reason);
     process->exit_reason = tenon_value_new(reason);
     if (tell_some_locked(process, wake)) {
-        STAILQ_INSERT_TAIL(&process->node->ending, tenon_process_keep(process),
-                           ending_next);
+        (void)tenon_process_keep(process);
+        STAILQ_INSERT_TAIL(&process->node->ending, process, ending_next);
         *wake = true;
     }
     if (process->class->on_exit == NULL) {
