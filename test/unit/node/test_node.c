@@ -381,8 +381,8 @@ static void references_have_64_bits_that_nobody_can_foretell(void **state)
         tenon_make_ref(node, &ref);
         uint64_t token = (uint64_t)ref.words[2] << 32 | ref.words[1];
         for (unsigned bit = 0; bit < 64; bit++) {
-            set[bit] += token >> bit & 1;
-            flipped[bit] += (token ^ last) >> bit & 1;
+            set[bit] += (unsigned)(token >> bit & 1);
+            flipped[bit] += (unsigned)((token ^ last) >> bit & 1);
         }
         last = token;
     }

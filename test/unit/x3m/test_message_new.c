@@ -154,8 +154,8 @@ static void ids_have_64_bits_that_nobody_can_foretell(void **state)
         uint64_t token = big_endian(parts + 7, 8);
 
         for (unsigned bit = 0; bit < 64; bit++) {
-            set[bit] += token >> bit & 1;
-            flipped[bit] += (token ^ last) >> bit & 1;
+            set[bit] += (unsigned)(token >> bit & 1);
+            flipped[bit] += (unsigned)((token ^ last) >> bit & 1);
         }
         last = token;
         tenon_message_free(message);
