@@ -222,7 +222,8 @@ static bool is_for_worker(const tenon_process *process, tenon_term message)
 {
     return message.len >= TN_LARGE_MESSAGE_BYTES
                ? process->class->large_on_worker
-               : process->class->pokes_on_worker && tn_is_poke(message);
+               : process->class->is_long != NULL &&
+                     process->class->is_long(message);
 }
 
 static bool next_is_for_worker(tenon_process *process)

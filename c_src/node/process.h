@@ -33,8 +33,8 @@ struct tn_process_class {
     /* A message of TN_LARGE_MESSAGE_BYTES and more is handled by a worker, also
      * where the process runs inline: reading it takes long. */
     bool large_on_worker;
-    /* So is a poke: what it asks for takes long. */
-    bool pokes_on_worker;
+    /* So is a small message that makes it do something long. NULL: none is. */
+    bool (*is_long)(tenon_term message);
     /* What it is, in a word for tools; NULL: "process". */
     const char *kind;
 };

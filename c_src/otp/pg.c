@@ -352,10 +352,22 @@ static void on_message(tenon_process *self, void *state, tenon_term message)
     }
 }
 
+/* What forgets a peer, with all members that it has. */
+static bool is_long(tenon_term message)
+{
+    tenon_term tag;
+
+    return tn_is_poke(message) ||
+           (tenon_term_type(message) == TENON_TYPE_TUPLE &&
+            tenon_term_count(message) == 5 &&
+            tenon_tuple_get(message, 0, &tag) == TENON_OK &&
+            tenon_term_is_atom(tag, "DOWN"));
+}
+
 static const struct tn_process_class scope_class = {
     .on_message = on_message,
     .large_on_worker = true,
-    .pokes_on_worker = true,
+    .is_long = is_long,
     .kind = "pg",
 };
 

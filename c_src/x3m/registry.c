@@ -311,10 +311,16 @@ static void on_message(tenon_process *self, void *state, tenon_term term)
 
 /* ---- life ------------------------------------------------------------- */
 
+/* Forgetting a node takes as long as it has services. */
+static bool is_long(tenon_term message)
+{
+    return tn_is_poke(message);
+}
+
 static const struct tn_process_class registry_class = {
     .on_message = on_message,
     .large_on_worker = true,
-    .pokes_on_worker = true,
+    .is_long = is_long,
 };
 
 enum tenon_err tn_registry_start(struct tn_x3m *x3m, tenon_error *err)
