@@ -13,13 +13,18 @@
 #include "base/thread.h"
 
 /* Deeper than `ulimit -s 128` lets a thread be that takes what it is given. */
+static unsigned dig(unsigned levels)
+{
+    volatile uint8_t deep[256 << 10];
+    for (size_t i = 0; i < sizeof deep; i += 4096) {
+        deep[i] = 1;
+    }
+    return levels == 0 ? 1 : dig(levels - 1) + deep[4096];
+}
+
 static void *dig_deep(void *arg)
 {
-    volatile char deep[4 << 20];
-    for (size_t i = 0; i < sizeof deep; i += 4096) {
-        deep[i] = (char)i;
-    }
-    return deep[4096] == 0 ? arg : NULL;
+    return dig(15) == 16 ? arg : NULL;
 }
 
 static void the_stack_does_not_depend_on_the_process_s_limit(void **state)
