@@ -35,12 +35,21 @@
 #include "x3m/registry_message.h"
 #include "x3m/services.h"
 
+#ifdef TN_HOSTILE
+/* Buffers move at each append, which is quadratic: nothing is asserted. */
+#define TERM_MAX_BYTES (8u * 1024u)
+#else
 #define TERM_MAX_BYTES (256u * 1024u)
+#endif
 /* What a small term may cost, in bytes of a large one. */
 #define SMALL_BYTES 4096u
 /* Three times as much as the dearest known, small maps that are walked. */
 #define EDGES_PER_BYTE_MAX 200u
+#ifdef TN_HOSTILE
+#define NS_PER_BYTE_MAX UINT32_MAX
+#else
 #define NS_PER_BYTE_MAX 5000u
+#endif
 
 static const char *const atoms[] = {
     "a",

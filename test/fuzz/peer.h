@@ -115,18 +115,32 @@ static inline enum tn_handshake_event peer_step(struct peer *peer,
                                        : event;
 }
 
+/* Without blocking, since libFuzzer interrupts what blocks. */
 static inline int peer_socket(uint16_t port)
 {
     struct sockaddr_in to = { .sin_family = AF_INET,
                               .sin_port = htons(port),
                               .sin_addr.s_addr = htonl(INADDR_LOOPBACK) };
     int fd = socket(AF_INET, SOCK_STREAM | SOCK_CLOEXEC, 0);
-    int one = 1;
+    int one = 1, error = 0;
+    socklen_t len = sizeof error;
 
     MUST(fd >= 0);
-    MUST(connect(fd, (struct sockaddr *)&to, sizeof to) == 0);
     MUST(fcntl(fd, F_SETFL, O_NONBLOCK) == 0);
     (void)setsockopt(fd, IPPROTO_TCP, TCP_NODELAY, &one, sizeof one);
+    if (connect(fd, (struct sockaddr *)&to, sizeof to) != 0) {
+        struct pollfd ready = { .fd = fd, .events = POLLOUT };
+
+        MUST(errno == EINPROGRESS || errno == EINTR);
+        while (poll(&ready, 1, PEER_DEADLINE_MS) < 0) {
+            MUST(errno == EINTR);
+        }
+        MUST(getsockopt(fd, SOL_SOCKET, SO_ERROR, &error, &len) == 0);
+    }
+    if (error != 0) {
+        fprintf(stderr, "connecting: %s\n", strerror(error));
+    }
+    MUST(error == 0);
     return fd;
 }
 
