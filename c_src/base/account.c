@@ -234,26 +234,44 @@ void tn_account_discharge(tn_account *account, size_t bytes)
 
 /* ---- things -------------------------------------------------------------- */
 
-bool tn_account_take(tn_account *account, enum tn_quota kind, uint32_t max)
+bool tn_account_take_many(tn_account *account,
+                          enum tn_quota kind,
+                          uint32_t n,
+                          uint32_t max)
 {
     if (account == NULL) {
         return true;
     }
-    unsigned before = atomic_fetch_add_explicit(&account->counts[kind], 1,
+    if (n > max) {
+        return false;
+    }
+    unsigned before = atomic_fetch_add_explicit(&account->counts[kind], n,
                                                 memory_order_relaxed);
-    if (before < max) {
+    if (before <= max - n) {
         return true;
     }
-    tn_account_give_back(account, kind);
+    tn_account_give_back_many(account, kind, n);
     return false;
+}
+
+void tn_account_give_back_many(tn_account *account,
+                               enum tn_quota kind,
+                               uint32_t n)
+{
+    if (account != NULL) {
+        atomic_fetch_sub_explicit(&account->counts[kind], n,
+                                  memory_order_relaxed);
+    }
+}
+
+bool tn_account_take(tn_account *account, enum tn_quota kind, uint32_t max)
+{
+    return tn_account_take_many(account, kind, 1, max);
 }
 
 void tn_account_give_back(tn_account *account, enum tn_quota kind)
 {
-    if (account != NULL) {
-        atomic_fetch_sub_explicit(&account->counts[kind], 1,
-                                  memory_order_relaxed);
-    }
+    tn_account_give_back_many(account, kind, 1);
 }
 
 uint32_t tn_account_count(const tn_account *account, enum tn_quota kind)

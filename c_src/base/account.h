@@ -25,8 +25,10 @@ enum tn_quota {
     TN_QUOTA_LOCKS,  /* of the whole cluster; as the next */
     TN_QUOTA_NAMES,
     TN_QUOTA_WAITING, /* questions that are answered later */
-    TN_QUOTA_MEMBERS, /* of process groups; and the monitors of those */
+    TN_QUOTA_MEMBERS, /* of process groups */
     TN_QUOTA_WATCHES,
+    TN_QUOTA_GROUP_BYTES, /* of names of process groups */
+    TN_QUOTA_SCOPES,      /* processes that announce such */
     TN_QUOTA_KINDS,
 };
 
@@ -70,6 +72,14 @@ bool tn_account_has_room(const tn_account *account, size_t bytes);
 /* Counts one more of a kind; false when there are `max` already. */
 bool tn_account_take(tn_account *account, enum tn_quota kind, uint32_t max);
 void tn_account_give_back(tn_account *account, enum tn_quota kind);
+/* The same with n of them. */
+bool tn_account_take_many(tn_account *account,
+                          enum tn_quota kind,
+                          uint32_t n,
+                          uint32_t max);
+void tn_account_give_back_many(tn_account *account,
+                               enum tn_quota kind,
+                               uint32_t n);
 uint32_t tn_account_count(const tn_account *account, enum tn_quota kind);
 
 /* Notes that the account was refused something. what: a static string. */

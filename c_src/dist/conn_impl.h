@@ -178,6 +178,7 @@ struct tn_conn {
     struct tn_buf pending; /* frames, appended by senders */
     struct tn_buf writing; /* frames; while is_writing the writer's alone */
     size_t writing_left;   /* bytes of it that were not yet written */
+    size_t out_charged;    /* what of both is on the account */
     uint64_t frames_out, bytes_out, ticks_out;
 };
 

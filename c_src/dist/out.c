@@ -14,8 +14,40 @@
 #define WRITES_PER_FLUSH 16u
 /* Buffers that grew beyond this are given back once they are empty. */
 #define KEPT_BYTES (256u * 1024u)
+/* Output is charged to the peer's account in steps of this size. */
+#define CHARGED_STEP_BYTES (64u * 1024u)
+/* So much of what a peer waits for is kept for it whatever else it takes. */
+#define AWAITED_ALWAYS_BYTES (1024u * 1024u)
 
 /* ---- sending ------------------------------------------------------------- */
+
+/* Called with the lock held: whatever has changed what waits. In steps, so that
+ * a peer that reads what it gets costs nothing here. */
+static void charge_output(tn_conn *conn)
+{
+    size_t waiting = conn->pending.len + conn->writing_left;
+    size_t wanted = waiting - waiting % CHARGED_STEP_BYTES;
+
+    if (wanted > conn->out_charged) {
+        tn_account_charge_always(conn->account, wanted - conn->out_charged);
+    } else if (wanted < conn->out_charged) {
+        tn_account_discharge(conn->account, conn->out_charged - wanted);
+    }
+    conn->out_charged = wanted;
+}
+
+/* The peer takes its part of the memory already, also beside the first `fine`
+ * bytes of what waits for it, or would with these. */
+static bool is_over_its_part(const tn_conn *conn,
+                             size_t waiting,
+                             const struct tn_signal *signal,
+                             size_t fine)
+{
+    size_t more = signal->payload.len;
+
+    return (waiting > fine || more > fine) &&
+           !tn_account_has_room(conn->account, more);
+}
 
 /* Called with the lock held. Messages are refused first; what others wait for
  * (exits, replies, acknowledgements) may use as much again, and then ends the
@@ -26,11 +58,13 @@ check_room(tn_conn *conn, const struct tn_signal *signal, tenon_error *err)
     size_t waiting = conn->pending.len + conn->writing_left;
     size_t max = conn->dist->config.out_max_bytes;
 
-    if (waiting < max) {
+    if (waiting < max &&
+        !is_over_its_part(conn, waiting, signal, CHARGED_STEP_BYTES)) {
         return TENON_OK;
     }
     if (tn_signal_is_awaited(signal)) {
-        if (waiting / 2 < max) {
+        if (waiting / 2 < max &&
+            !is_over_its_part(conn, waiting, signal, AWAITED_ALWAYS_BYTES)) {
             return TENON_OK;
         }
         conn->is_overflown = true;
@@ -58,6 +92,7 @@ append(tn_conn *conn, const struct tn_signal *signal, tenon_error *err)
     }
     if (rc == TENON_OK) {
         conn->frames_out++;
+        charge_output(conn);
     } else if (rc == TENON_E_NOMEM && tn_signal_is_awaited(signal)) {
         /* The peer waits for this one. It gets the end of the connection. */
         conn->write_errno = ENOMEM;
@@ -123,6 +158,7 @@ static void write_once(tn_conn *conn)
         tn_buf_trim(&conn->writing, KEPT_BYTES);
         conn->writing_left = conn->writing.len;
         conn->bytes_out += (uint64_t)n;
+        charge_output(conn);
     } else if (n == -EAGAIN) {
         conn->is_blocked = true;
         tn_dist_want(conn);
@@ -144,6 +180,7 @@ static void release_output(tn_conn *conn)
     tn_buf_fini(&conn->writing);
     tn_buf_fini(&conn->pending);
     conn->writing_left = 0;
+    charge_output(conn);
 }
 
 static bool may_write(const tn_conn *conn)

@@ -102,6 +102,9 @@ tenon_call *tenon_call_keep(tenon_call *call)
     kept->name = tn_term_copy_to(&to, call->name);
     kept->group_leader = tn_term_copy_to(&to, call->group_leader);
     kept->origin = tn_access_ref(call->origin);
+    kept->account = tn_account_ref(call->account);
+    kept->kept_bytes = sizeof *kept + bytes;
+    tn_account_charge_always(kept->account, kept->kept_bytes);
     tenon_process_keep(kept->self);
     call->moved = true;
     call->extra = NULL;
@@ -116,6 +119,8 @@ void tenon_call_release(tenon_call *call)
     tn_call_finish(call);
     tenon_process_release(call->self);
     tn_access_unref(call->origin);
+    tn_account_discharge(call->account, call->kept_bytes);
+    tn_account_unref(call->account);
     free(call);
 }
 

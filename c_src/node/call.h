@@ -45,9 +45,11 @@ struct tenon_call {
     tenon_term module; /* functions: atoms, for stacks */
     tenon_term name;
     tenon_term group_leader; /* a pid; otherwise the node's own counts */
-    tn_access *origin; /* what the peer may use that has made it; borrowed,
+    tn_access *origin;   /* what the peer may use that has made it; borrowed,
                                 or kept by a kept call */
-    void *extra;       /* of the kind; taken by the kept call */
+    tn_account *account; /* what that peer makes this node keep; likewise */
+    size_t kept_bytes;   /* of a kept call, on that account */
+    void *extra;         /* of the kind; taken by the kept call */
     atomic_bool answered;
     bool moved; /* kept: this object answers no more */
 };

@@ -9,10 +9,12 @@
 #include "node/node.h"
 #include "term/build.h"
 
-static void deliver_exit(tenon_process *process,
-                         tenon_term from,
-                         tenon_term reason,
-                         bool *wake)
+static enum tenon_err deliver_exit(tenon_process *process,
+                                   tenon_term from,
+                                   tenon_term reason,
+                                   tn_account *account,
+                                   bool forced,
+                                   bool *wake)
 {
     struct tenon_builder out;
     tenon_term message;
@@ -23,38 +25,58 @@ static void deliver_exit(tenon_process *process,
     tenon_build_term(&out, reason);
     enum tenon_err rc = tenon_builder_term(&out, &message);
     if (rc == TENON_OK) {
-        rc = tn_process_deliver_locked(process, message, NULL, true, wake);
+        rc = tn_process_deliver_for_locked(process, message, account, forced,
+                                           wake);
+    }
+    tn_builder_fini(&out);
+    return rc;
+}
+
+static void trap_exit(tenon_process *process,
+                      tenon_term from,
+                      tenon_term reason,
+                      tn_account *account,
+                      bool *wake)
+{
+    enum tenon_err rc = deliver_exit(process, from, reason, account,
+                                     tn_signal_is_small(reason), wake);
+    if (rc == TENON_E_LIMIT) {
+        rc = deliver_exit(process, from, tn_atom_system_limit, account, true,
+                          wake);
     }
     if (rc != TENON_OK && rc != TENON_E_NOPROC) {
         /* One that waits for this message would wait for ever. */
-        tn_process_doom_locked(process, tn_atom_killed);
+        tn_process_doom_locked(process, tn_atom_killed, NULL);
     }
-    tn_builder_fini(&out);
 }
 
 void tn_exit_from_link_locked(tenon_process *process,
                               tenon_term from,
                               tenon_term reason,
+                              tn_account *account,
                               bool *wake)
 {
     if (process->trap_exit) {
-        deliver_exit(process, from, reason, wake);
+        trap_exit(process, from, reason, account, wake);
     } else if (!tenon_term_is_atom(reason, "normal")) {
-        tn_process_doom_locked(process, reason);
+        tn_process_doom_locked(process, reason, account);
     }
 }
 
 void tn_exit_signal_locked(tenon_process *process,
                            tenon_term from,
                            tenon_term reason,
+                           tn_account *account,
                            bool *wake)
 {
     if (tenon_term_is_atom(reason, "kill")) {
-        tn_process_doom_locked(process, tn_atom_killed);
+        tn_process_doom_locked(process, tn_atom_killed, NULL);
     } else if (!process->trap_exit && tenon_term_equal(from, process->pid)) {
-        tn_process_doom_locked(process, reason);
+        tn_process_doom_locked(process, reason, account);
+    } else if (process->trap_exit && account != NULL) {
+        (void)deliver_exit(process, from, reason, account, false, wake);
     } else {
-        tn_exit_from_link_locked(process, from, reason, wake);
+        tn_exit_from_link_locked(process, from, reason, account, wake);
     }
 }
 
@@ -69,7 +91,7 @@ static enum tenon_err send_locked(tenon_process *from,
     if (strcmp(to->node, node->name.full) == 0) {
         tenon_process *process = tn_process_find_locked(node, to_term);
         if (process != NULL) {
-            tn_exit_signal_locked(process, from->pid, reason, wake);
+            tn_exit_signal_locked(process, from->pid, reason, NULL, wake);
             tn_processes_end_doomed_locked(node, wake);
         }
         return TENON_OK;

@@ -36,7 +36,8 @@ struct tn_run {
     tenon_term tag;          /* for ops: the result reference of erpc */
     tenon_term group_leader; /* a pid, or the null view: the node's own */
     const struct tn_call_ops *ops;
-    tn_access *origin; /* what the peer may use that has it run */
+    tn_access *origin;   /* what the peer may use that has it run */
+    tn_account *account; /* what that peer makes this node keep */
 };
 
 /* Finds the function module:name/arity. `fn` NULL: there is none, also not by

@@ -85,6 +85,11 @@ static void drop(struct tn_link *link)
         LIST_REMOVE(link, of_peer);
     }
     link->local->node->monitors.link_count--;
+    if (link->account != NULL) {
+        tn_quota_give_back(link->account, TN_QUOTA_LINKS,
+                           sizeof *link + link->other.len);
+        tn_account_unref(link->account);
+    }
     free(link);
 }
 
@@ -97,7 +102,19 @@ enum tenon_err tn_link_remote_locked(tenon_process *local,
     if (find(local, peer, other) != NULL) {
         return TENON_OK;
     }
-    return add(local, peer, other) == NULL ? TENON_E_LIMIT : TENON_OK;
+    tn_account *account = tn_peer_account(peer);
+    size_t bytes = sizeof(struct tn_link) + other.len;
+    if (!tn_quota_take_locked(local->node, account, TN_QUOTA_LINKS,
+                              TN_PEER_LINKS_MAX, bytes, "links")) {
+        return TENON_E_LIMIT;
+    }
+    struct tn_link *link = add(local, peer, other);
+    if (link == NULL) {
+        tn_quota_give_back(account, TN_QUOTA_LINKS, bytes);
+        return TENON_E_LIMIT;
+    }
+    link->account = tn_account_ref(account);
+    return TENON_OK;
 }
 
 /* ---- exits ------------------------------------------------------------- */
@@ -127,7 +144,7 @@ static void break_local(tenon_process *ended,
     struct tn_link *back = find(other, NULL, ended->pid);
     if (back != NULL) {
         drop(back);
-        tn_exit_from_link_locked(other, ended->pid, reason, wake);
+        tn_exit_from_link_locked(other, ended->pid, reason, NULL, wake);
     }
 }
 
@@ -155,7 +172,7 @@ void tn_links_peer_gone_locked(struct tn_peer *peer, unsigned *max, bool *wake)
         tenon_process *local = link->local;
         if (link->active) {
             tn_exit_from_link_locked(local, link->other, tn_atom_noconnection,
-                                     wake);
+                                     NULL, wake);
         }
         drop(link);
     }
@@ -231,7 +248,8 @@ static void on_exit_of_link(tenon_node *node,
         return;
     }
     drop(link);
-    tn_exit_from_link_locked(local, signal->from, signal->payload, wake);
+    tn_exit_from_link_locked(local, signal->from, signal->payload,
+                             tn_peer_account(peer), wake);
 }
 
 void tn_link_signal_locked(tenon_node *node,
@@ -264,7 +282,7 @@ link_local(tenon_process *self, tenon_term other, bool *wake)
 {
     tenon_process *process = tn_process_seen_locked(self->node, other);
     if (process == NULL) {
-        tn_exit_from_link_locked(self, other, tn_atom_noproc, wake);
+        tn_exit_from_link_locked(self, other, tn_atom_noproc, NULL, wake);
         tn_processes_end_doomed_locked(self->node, wake);
         return TENON_OK;
     }

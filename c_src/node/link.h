@@ -10,10 +10,14 @@
 #include "base/hash.h"
 #include "node/peer.h"
 #include "node/process.h"
+#include "node/quota.h"
 
 /* Most links, and monitors, of one node. */
 #define TN_LINKS_MAX 1000000u
 #define TN_MONITORS_MAX 1000000u
+/* Of these those that the processes of one peer may set. */
+#define TN_PEER_LINKS_MAX (TN_LINKS_MAX / TN_QUOTA_PART)
+#define TN_PEER_MONITORS_MAX (TN_MONITORS_MAX / TN_QUOTA_PART)
 
 /* What tells links apart; zeroed before it is filled, to be hashed. */
 struct tn_link_key {
@@ -32,7 +36,9 @@ struct tn_link {
     LIST_ENTRY(tn_link) of_peer; /* remote only */
     tenon_process *local;        /* borrowed: it ends its links when it ends */
     struct tn_peer *peer;        /* NULL: the other is local */
-    uint64_t unlink_id; /* waits for its acknowledgement; not active then */
+    tn_account *account; /* kept, of the peer that has set it; NULL: this node
+                            has */
+    uint64_t unlink_id;  /* waits for its acknowledgement; not active then */
     bool active;
     tenon_term other; /* lies in bytes */
     uint8_t bytes[];
@@ -58,6 +64,7 @@ struct tn_monitor {
     tenon_process *watcher; /* borrowed; NULL when remote */
     tenon_process *process; /* local target, borrowed; NULL when remote */
     struct tn_peer *peer;   /* of the remote side; NULL: both are local */
+    tn_account *account;    /* kept, of the remote watcher's peer */
     tenon_term ref;         /* these three lie in bytes */
     tenon_term target;      /* pid, or the atom of a name */
     tenon_term remote;      /* remote watcher's pid */

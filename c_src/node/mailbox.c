@@ -11,6 +11,7 @@
 #include "node/atoms.h"
 #include "node/loop.h"
 #include "node/node.h"
+#include "node/quota.h"
 
 /* A message of at most this size is copied into memory that is used again; one
  * that arrived and has at least HOLD_BYTES holds its receive memory, unless
@@ -273,20 +274,6 @@ static struct tn_sender sender_of(const tn_conn *conn)
     };
 }
 
-/* A block is in the account already, where only its owner's part counts. */
-static bool has_room(tenon_node *node,
-                     const struct keeping *keeping,
-                     const struct tn_sender *sender)
-{
-    size_t more = keeping->block == NULL ? keeping->bytes : 0;
-    if (tn_account_has_room(sender->account, more)) {
-        return true;
-    }
-    node->counts.quotas_reached++;
-    tn_account_note_refused(sender->account, "messages");
-    return false;
-}
-
 static enum tenon_err shed(tenon_process *process, enum tenon_err rc)
 {
     process->node->counts.messages_shed++;
@@ -307,8 +294,11 @@ static enum tenon_err deliver_locked(tenon_process *process,
         return TENON_E_NOPROC;
     }
     struct keeping keeping = plan(message, conn);
-    if (!forced && (is_full(process, counted_bytes(message, keeping.block)) ||
-                    !has_room(node, &keeping, sender))) {
+    /* A block is on the account already. */
+    size_t more = keeping.block == NULL ? keeping.bytes : 0;
+    if (!forced &&
+        (is_full(process, counted_bytes(message, keeping.block)) ||
+         !tn_quota_has_room_locked(node, sender->account, more, "messages"))) {
         tn_block_release(keeping.block);
         return shed(process, TENON_E_LIMIT);
     }

@@ -96,6 +96,12 @@ static void attach(struct tn_monitor *monitor,
     }
 }
 
+static size_t size_of(const struct tn_monitor *monitor)
+{
+    return sizeof *monitor + monitor->ref.len + monitor->target.len +
+           monitor->remote.len;
+}
+
 static void drop(tenon_node *node, struct tn_monitor *monitor)
 {
     HASH_DELETE(hh, node->monitors.table, monitor);
@@ -112,6 +118,11 @@ static void drop(tenon_node *node, struct tn_monitor *monitor)
         tn_alias_monitor_gone_locked(node, &monitor->key);
     }
     node->monitors.monitor_count--;
+    if (monitor->account != NULL) {
+        tn_quota_give_back(monitor->account, TN_QUOTA_MONITORS,
+                           size_of(monitor));
+        tn_account_unref(monitor->account);
+    }
     free(monitor);
 }
 
@@ -133,6 +144,13 @@ enum tenon_err tn_monitor_remote_locked(tenon_process *local,
         return TENON_E_LIMIT;
     }
     attach(monitor, NULL, local, peer);
+    if (!tn_quota_take_locked(local->node, tn_peer_account(peer),
+                              TN_QUOTA_MONITORS, TN_PEER_MONITORS_MAX,
+                              size_of(monitor), "monitors")) {
+        drop(local->node, monitor);
+        return TENON_E_LIMIT;
+    }
+    monitor->account = tn_account_ref(tn_peer_account(peer));
     return TENON_OK;
 }
 
@@ -144,6 +162,7 @@ static enum tenon_err deliver_down(tenon_process *watcher,
                                    tenon_term target,
                                    const char *on,
                                    tenon_term reason,
+                                   tn_account *account,
                                    bool *wake)
 {
     struct tenon_builder out;
@@ -163,7 +182,8 @@ static enum tenon_err deliver_down(tenon_process *watcher,
     tenon_build_term(&out, reason);
     enum tenon_err rc = tenon_builder_term(&out, &message);
     if (rc == TENON_OK) {
-        rc = tn_process_deliver_locked(watcher, message, NULL, true, wake);
+        rc = tn_process_deliver_for_locked(watcher, message, account,
+                                           tn_signal_is_small(reason), wake);
     }
     tn_builder_fini(&out);
     return rc;
@@ -195,10 +215,17 @@ static void fire(tenon_node *node,
     if (monitor->ours) {
         const char *on =
             monitor->peer == NULL ? node->name.full : monitor->peer->name;
-        enum tenon_err rc = deliver_down(monitor->watcher, monitor->ref,
-                                         monitor->target, on, reason, wake);
+        tn_account *account =
+            monitor->peer == NULL ? NULL : tn_peer_account(monitor->peer);
+        enum tenon_err rc =
+            deliver_down(monitor->watcher, monitor->ref, monitor->target, on,
+                         reason, account, wake);
+        if (rc == TENON_E_LIMIT) {
+            rc = deliver_down(monitor->watcher, monitor->ref, monitor->target,
+                              on, tn_atom_system_limit, account, wake);
+        }
         if (rc != TENON_OK) {
-            tn_process_doom_locked(monitor->watcher, tn_atom_killed);
+            tn_process_doom_locked(monitor->watcher, tn_atom_killed, NULL);
         }
     } else {
         send_down(node, monitor->peer, monitor->target, monitor->remote,
@@ -302,12 +329,15 @@ static void on_down(tenon_node *node,
     }
 }
 
-static void
-on_exit2(tenon_node *node, const struct tn_signal *signal, bool *wake)
+static void on_exit2(tenon_node *node,
+                     const struct tn_peer *peer,
+                     const struct tn_signal *signal,
+                     bool *wake)
 {
     tenon_process *process = tn_process_seen_locked(node, signal->to);
     if (process != NULL) {
-        tn_exit_signal_locked(process, signal->from, signal->payload, wake);
+        tn_exit_signal_locked(process, signal->from, signal->payload,
+                              tn_peer_account(peer), wake);
     }
 }
 
@@ -329,7 +359,7 @@ void tn_links_on_signal(tenon_node *node,
         on_down(node, peer, signal, &wake);
         break;
     case TN_SIG_EXIT2:
-        on_exit2(node, signal, &wake);
+        on_exit2(node, peer, signal, &wake);
         break;
     default:
         tn_link_signal_locked(node, peer, signal, &wake);
@@ -370,7 +400,7 @@ static enum tenon_err monitor_here(tenon_process *watcher,
     tenon_process *process = tn_process_seen_locked(node, target);
     if (process == NULL) {
         return deliver_down(watcher, ref, target, node->name.full,
-                            tn_atom_noproc, wake);
+                            tn_atom_noproc, NULL, wake);
     }
     struct tn_monitor *monitor =
         make(node, key, ref, target, (tenon_term){ NULL, 0 });

@@ -48,6 +48,12 @@ struct tn_peer {
     char name[TENON_NODE_NAME_MAX_BYTES + 1];
 };
 
+/* What the peer makes this node keep; NULL before it is up. With the lock. */
+static inline tn_account *tn_peer_account(const struct tn_peer *peer)
+{
+    return peer->conn == NULL ? NULL : tn_conn_account(peer->conn);
+}
+
 struct tn_peer_watch {
     SLIST_ENTRY(tn_peer_watch) next;
     tenon_peer_fn fn;

@@ -79,6 +79,8 @@ static void destroy(tenon_process *process)
     }
     tenon_value_free(process->exit_reason);
     tenon_value_free(process->doom_reason);
+    tn_account_discharge(process->doom_account, process->doom_bytes);
+    tn_account_unref(process->doom_account);
     free(process->name);
     free(process);
 }
@@ -105,16 +107,22 @@ static enum tenon_err enter_locked(tenon_process *process,
     if (node->stopping) {
         return TENON_E_STOPPED;
     }
-    if (node->processes.free_first == 0) {
+    if (node->processes.free_first == 0 ||
+        !tn_quota_take_locked(node, spec->account, TN_QUOTA_PROCESSES,
+                              TN_PEER_PROCESSES_MAX, sizeof *process,
+                              "processes")) {
         return TENON_E_LIMIT;
     }
     if (spec->name != NULL) {
         enum tenon_err rc =
             tn_process_register_locked(process, spec->name, spec->own_name);
         if (rc != TENON_OK) {
+            tn_quota_give_back(spec->account, TN_QUOTA_PROCESSES,
+                               sizeof *process);
             return rc;
         }
     }
+    process->spawner = tn_account_ref(spec->account);
     tn_process_enter_table_locked(process);
     encode_pid(process);
     return TENON_OK;
@@ -192,6 +200,12 @@ end_this_locked(tenon_process *process, tenon_term reason, bool *wake)
     process->exited = true;
     tn_process_unregister_locked(process);
     tn_process_leave_table_locked(process);
+    if (process->spawner != NULL) {
+        tn_quota_give_back(process->spawner, TN_QUOTA_PROCESSES,
+                           sizeof *process);
+        tn_account_unref(process->spawner);
+        process->spawner = NULL;
+    }
     tenon_value_free(process->exit_reason);
     process->exit_reason = tenon_value_new(reason);
     if (tell_some_locked(process, wake)) {
@@ -208,12 +222,22 @@ end_this_locked(tenon_process *process, tenon_term reason, bool *wake)
     tenon_process_release(process);
 }
 
-void tn_process_doom_locked(tenon_process *process, tenon_term reason)
+void tn_process_doom_locked(tenon_process *process,
+                            tenon_term reason,
+                            tn_account *account)
 {
     if (process->exited || process->doomed || process->immortal) {
         return;
     }
     process->doomed = true;
+    /* It is kept twice, and until the last handler has returned. */
+    size_t bytes = 2 * reason.len;
+    if (!tn_quota_charge_locked(process->node, account, bytes, "reasons")) {
+        reason = tn_atom_killed;
+    } else if (account != NULL) {
+        process->doom_account = tn_account_ref(account);
+        process->doom_bytes = bytes;
+    }
     process->doom_reason = tenon_value_new(reason);
     (void)tenon_process_keep(process);
     STAILQ_INSERT_TAIL(&process->node->doomed, process, doomed_next);

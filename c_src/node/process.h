@@ -16,6 +16,7 @@
 #include "base/hash.h"
 #include "dist/conn.h"
 #include "node/access.h"
+#include "node/quota.h"
 #include "node/worker.h"
 
 /* What a process does. All are called with `self` kept, on a worker or, for
@@ -53,10 +54,18 @@ struct tn_process_spec {
     /* Messages by its name reach it, but to everything else the name is
      * unknown: whereis finds nothing, monitors of the name answer noproc. */
     bool unseen;
+    tn_account *account; /* of the peer for which it is started; NULL: none */
     /* Serves every node of the cluster: its name is free to all peers that may
      * connect (node/access.h). */
     bool is_open;
 };
+
+/* Whether what an exit or the end of a monitor says is so small that its
+ * message enters a full mailbox: other limits bound their number. */
+static inline bool tn_signal_is_small(tenon_term reason)
+{
+    return reason.len <= 256;
+}
 
 /* The peer that a message came from; both NULL: this node. */
 struct tn_sender {
@@ -130,6 +139,9 @@ struct tenon_process {
     tenon_value *exit_reason; /* NULL: there was no memory for it */
     bool doomed;              /* in node->doomed, which holds a reference */
     tenon_value *doom_reason; /* NULL: likewise */
+    tn_account *doom_account; /* kept, of the peer that gave it */
+    size_t doom_bytes;        /* on that account */
+    tn_account *spawner;      /* kept, of the peer that counts for it */
     STAILQ_ENTRY(tenon_process) doomed_next;
     STAILQ_ENTRY(tenon_process) ending_next; /* likewise node->ending */
     char *name;
@@ -155,6 +167,8 @@ struct tn_slot {
 /* Pid ids and serials that OTP 23 can decode. */
 #define TN_PID_ID_MAX TENON_PROCESSES_MAX
 #define TN_PID_SERIAL_MAX 8191
+/* Those of one peer. */
+#define TN_PEER_PROCESSES_MAX (TN_PID_ID_MAX / TN_QUOTA_PART)
 
 struct tn_processes {
     struct tn_slot *slots;          /* TN_PID_ID_MAX of them */
@@ -271,11 +285,14 @@ enum tenon_err tn_process_exit_value(tenon_process *process,
 
 /* A process that a broken link ends: noted first, ended by
  * tn_processes_end_doomed_locked, so that a long chain of links needs no deep
- * stack. The first reason counts. Both with the lock held.
+ * stack. The first reason counts; a peer's is kept on its account, and is
+ * `killed` when there is no room. Both with the lock held.
  *
  * What many links, monitors and aliases make long ends in slices: the rest is
  * left to the loop. */
-void tn_process_doom_locked(tenon_process *process, tenon_term reason);
+void tn_process_doom_locked(tenon_process *process,
+                            tenon_term reason,
+                            tn_account *account);
 void tn_processes_end_doomed_locked(tenon_node *node, bool *wake);
 
 /* Loop thread, without the lock: goes on with what was left, as far as the turn

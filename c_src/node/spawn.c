@@ -40,6 +40,7 @@ execute(tenon_process *self, const struct tn_run *run, struct spawned *spawned)
     call.from = spawned->from;
     call.group_leader = spawned->run.group_leader;
     call.origin = run->origin;
+    call.account = run->account;
     call.extra = spawned->extra;
     spawned->extra = NULL;
     if (run->target.fn == NULL) {
@@ -72,6 +73,7 @@ static void spawned_free(struct spawned *spawned)
 {
     if (spawned != NULL) {
         tn_access_unref(spawned->run.origin);
+        tn_account_unref(spawned->run.account);
         free(spawned);
     }
 }
@@ -133,6 +135,7 @@ static struct spawned *spawned_new(tenon_node *node,
     uint8_t *to = spawned->bytes;
     spawned->run = *run;
     (void)tn_access_ref(run->origin);
+    (void)tn_account_ref(run->account);
     spawned->run.args = (tenon_term){ NULL, 0 };
     spawned->run.module = tn_term_copy_to(&to, run->module);
     spawned->run.name = tn_term_copy_to(&to, run->name);
@@ -159,6 +162,7 @@ static tenon_process *start(tenon_node *node,
                                 .class = &spawned_class,
                                 .state = spawned,
                                 .run_inline = run_inline,
+                                .account = spawned->run.account,
                             },
                             err);
 }
@@ -181,7 +185,8 @@ enum tenon_err tn_spawn_local(tenon_node *node,
         return err.code;
     }
     spawned->extra = extra;
-    enum tenon_err rc = tn_process_give(process, run->args);
+    struct tn_sender sender = { run->origin, run->account };
+    enum tenon_err rc = tn_process_give_for(process, &sender, run->args);
     if (rc != TENON_OK) {
         spawned->extra = NULL;
         (void)tn_process_exit_value(process, tenon_value_format(":normal"));
@@ -346,7 +351,7 @@ static bool introduce_locked(tenon_process *process,
 }
 
 static struct spawned *prepare(tenon_node *node,
-                               tn_access *origin,
+                               const struct tn_peer *peer,
                                const struct tn_signal *request,
                                size_t arity,
                                bool *run_inline)
@@ -355,7 +360,8 @@ static struct spawned *prepare(tenon_node *node,
         .args = request->payload,
         .ops = &tn_spawn_ops,
         .group_leader = request->group_leader,
-        .origin = origin,
+        .origin = peer->access,
+        .account = tn_peer_account(peer),
     };
     if (tenon_tuple_get(request->mfa, 0, &run.module) != TENON_OK ||
         tenon_tuple_get(request->mfa, 1, &run.name) != TENON_OK) {
@@ -369,7 +375,7 @@ static struct spawned *prepare(tenon_node *node,
         target.target.fn = NULL; /* a worker looks into them */
     } else if (entry == NULL) {
         run.target =
-            tn_function_find(node, origin, run.module, run.name, arity);
+            tn_function_find(node, run.origin, run.module, run.name, arity);
         target = run;
     } else if (!entry(node, &target)) {
         target.target.fn = NULL;
@@ -415,7 +421,7 @@ void tn_spawn_request(tenon_node *node,
     }
     const struct tn_peer *peer = tn_conn_user(conn);
     struct spawned *spawned =
-        prepare(node, peer->access, signal, signal->arity, &run_inline);
+        prepare(node, peer, signal, signal->arity, &run_inline);
     tenon_process *process =
         spawned == NULL ? NULL : start(node, spawned, run_inline, NULL);
     if (process == NULL) {

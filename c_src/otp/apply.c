@@ -86,6 +86,7 @@ enum tenon_err tn_apply(tenon_process *self,
     call.name = name[1];
     call.extra = slot;
     call.origin = tn_process_origin(self);
+    call.account = tn_process_account(self);
     target->fn(&call, target->user);
     enum tenon_err rc = take(slot, applied);
     tn_call_finish(&call);

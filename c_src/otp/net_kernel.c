@@ -64,6 +64,7 @@ static void spawn_for(tenon_process *self,
         .tag = gen->tag,
         .ops = &spawned_ops,
         .origin = tn_process_origin(self),
+        .account = tn_process_account(self),
     };
     tn_run_resolve(node, &run);
     if (birth != NULL) {

@@ -98,6 +98,7 @@ static void start_run(tenon_process *self,
         .group_leader = asker->group_leader,
         .ops = asker->ops,
         .origin = tn_process_origin(self),
+        .account = tn_process_account(self),
     };
     tn_run_resolve(node, &run);
     if (tn_spawn_local(node, &run, asker->from, NULL) == TENON_OK ||

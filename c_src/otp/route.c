@@ -170,6 +170,7 @@ static void apply_here(tenon_call *call, const tenon_term part[ARITY])
         .name = part[2],
         .args = part[3],
         .origin = call->origin,
+        .account = call->account,
     };
     tn_run_resolve(call->node, &run);
     call->module = run.module;

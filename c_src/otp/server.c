@@ -122,6 +122,7 @@ on_call(tenon_process *self, struct server *server, const struct tn_gen *gen)
     call.from = gen->from;
     call.tag = gen->tag;
     call.origin = tn_process_origin(self);
+    call.account = tn_process_account(self);
     if (server->config.on_call != NULL) {
         server->config.on_call(&call, server->config.state);
     } else {
@@ -304,7 +305,7 @@ static void idle_over(struct tn_timer *timer, void *user)
         server->waits = false;
         if (tn_process_deliver_locked(self, timeout, NULL, true, &wake) !=
             TENON_OK) {
-            tn_process_doom_locked(self, tn_atom_killed);
+            tn_process_doom_locked(self, tn_atom_killed, NULL);
             tn_processes_end_doomed_locked(node, &wake);
         }
     }
@@ -342,7 +343,7 @@ static void wait_idle(tenon_process *self, struct server *server)
         self->node, &server->idle, server->idle_ms, idle_over, self, &wake);
     if (rc != TENON_OK) {
         server->waits = false;
-        tn_process_doom_locked(self, tn_atom_killed);
+        tn_process_doom_locked(self, tn_atom_killed, NULL);
         tn_processes_end_doomed_locked(self->node, &wake);
     }
     tn_leave(self->node, wake);

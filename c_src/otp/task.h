@@ -28,11 +28,14 @@
  * origin  what the peer may use that asks for it; NULL: everything. An order
  *         that comes later counts by who sends it.
  *
+ * account  of that peer; NULL: none.
+ *
  * Returns it, owned: tenon_process_release. NULL on failure: NOT_FOUND (no
  * such list), INVAL (its elements do not fit), LIMIT, NOMEM, STOPPED in *rc.
  * Threads: loop, without the lock. */
 TENON_CHECK tenon_process *tn_task_new(tenon_node *node,
                                        tn_access *origin,
+                                       tn_account *account,
                                        tenon_term args,
                                        enum tenon_err *rc);
 

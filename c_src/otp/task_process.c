@@ -294,6 +294,7 @@ static enum tenon_err read_args(struct task *task, tenon_term args)
 
 tenon_process *tn_task_new(tenon_node *node,
                            tn_access *origin,
+                           tn_account *account,
                            tenon_term args,
                            enum tenon_err *rc)
 {
@@ -315,6 +316,7 @@ tenon_process *tn_task_new(tenon_node *node,
                                           .class = &task_class,
                                           .state = task,
                                           .run_inline = true,
+                                          .account = account,
                                       },
                                       &err);
         *rc = task->self == NULL ? err.code : TENON_OK;

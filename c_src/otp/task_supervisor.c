@@ -25,9 +25,10 @@ struct child {
     struct child_key key;
     tenon_process *process; /* kept */
     enum tenon_restart restart;
-    bool brutal;       /* terminate_child kills it */
-    tenon_value *args; /* to start it anew; NULL: never */
-    tn_access *origin; /* kept; what the peer may use that asked for it */
+    bool brutal;         /* terminate_child kills it */
+    tenon_value *args;   /* to start it anew; NULL: never */
+    tn_access *origin;   /* kept; what the peer may use that asked for it */
+    tn_account *account; /* kept; what that peer makes this node keep */
 };
 
 /* The state of the server; its own callbacks, all on the loop thread, alone
@@ -68,6 +69,7 @@ static void child_free(struct child *child)
     tenon_process_release(child->process);
     tenon_value_free(child->args);
     tn_access_unref(child->origin);
+    tn_account_unref(child->account);
     free(child);
 }
 
@@ -84,7 +86,8 @@ static void end_child(const struct child *child)
     bool wake = false;
     tn_lock(node);
     tn_process_doom_locked(child->process,
-                           child->brutal ? tn_atom_killed : tn_atom_shutdown);
+                           child->brutal ? tn_atom_killed : tn_atom_shutdown,
+                           NULL);
     tn_processes_end_doomed_locked(node, &wake);
     tn_leave(node, wake);
 }
@@ -97,8 +100,8 @@ static enum tenon_err enter_child(tenon_process *self,
 {
     enum tenon_err rc;
     tenon_pid pid;
-    child->process =
-        tn_task_new(tenon_process_node(self), child->origin, args, &rc);
+    child->process = tn_task_new(tenon_process_node(self), child->origin,
+                                 child->account, args, &rc);
     if (child->process == NULL) {
         return rc;
     }
@@ -140,6 +143,7 @@ static enum tenon_err add_child(tenon_process *self,
         return TENON_E_NOMEM;
     }
     child->origin = tn_access_ref(tn_process_origin(self));
+    child->account = tn_account_ref(tn_process_account(self));
     child->restart = read_restart(part[2]);
     child->brutal = tenon_term_is_atom(part[3], "brutal_kill");
     enum tenon_err rc = TENON_OK;

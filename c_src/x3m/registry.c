@@ -9,6 +9,7 @@
 #include "base/error.h"
 #include "base/log.h"
 #include "node/node.h"
+#include "node/quota.h"
 #include "term/build.h"
 #include "term/print.h"
 #include "x3m/attempt.h"
@@ -172,6 +173,26 @@ static void drop_node(struct tn_x3m *x3m, const char *name)
     } while (left);
 }
 
+/* Whether it has announced anything of others, too. */
+static bool has_told(struct tn_x3m *x3m, const char *name)
+{
+    tn_account *account = tn_account_of(x3m->node->budget, name);
+    bool has = tn_account_count(account, TN_QUOTA_OFFERS) > 0;
+
+    tn_account_unref(account);
+    return has;
+}
+
+static void drop_peer(struct tn_x3m *x3m, const char *name)
+{
+    drop_node(x3m, name);
+    if (has_told(x3m, name)) {
+        tn_x3m_lock(x3m);
+        tn_remotes_drop_told(&x3m->remotes, name);
+        tn_x3m_unlock(x3m);
+    }
+}
+
 /* In order with the messages of the registry: behind what the node has
  * announced, which would otherwise be kept for ever. Without memory at once. */
 static void peer_down(struct tn_x3m *x3m, const char *name)
@@ -180,7 +201,7 @@ static void peer_down(struct tn_x3m *x3m, const char *name)
     struct tn_gone *gone = malloc(sizeof *gone + len);
 
     if (gone == NULL) {
-        drop_node(x3m, name);
+        drop_peer(x3m, name);
         return;
     }
     memcpy(gone->name, name, len);
@@ -191,7 +212,7 @@ static void peer_down(struct tn_x3m *x3m, const char *name)
         tn_x3m_lock(x3m);
         STAILQ_REMOVE(&x3m->gone, gone, tn_gone, next);
         tn_x3m_unlock(x3m);
-        drop_node(x3m, name);
+        drop_peer(x3m, name);
         free(gone);
     }
 }
@@ -206,7 +227,7 @@ static void take_gone(struct tn_x3m *x3m)
     }
     tn_x3m_unlock(x3m);
     if (gone != NULL) {
-        drop_node(x3m, gone->name);
+        drop_peer(x3m, gone->name);
         free(gone);
     }
 }
@@ -251,11 +272,12 @@ static void log_dropped(struct tn_x3m *x3m, const char *why, tenon_term term)
 }
 
 static void take_services(struct tn_x3m *x3m,
+                          tn_account *account,
                           const struct tn_registry_message *message)
 {
     struct tn_fold fold;
     bool done = false;
-    enum tenon_err rc = tn_remotes_fold_begin(&fold, message->services);
+    enum tenon_err rc = tn_remotes_fold_begin(&fold, account, message->services);
 
     while (rc == TENON_OK && !done) {
         tn_x3m_lock(x3m);
@@ -263,7 +285,9 @@ static void take_services(struct tn_x3m *x3m,
                                   SLICE_PAIRS, &done);
         tn_x3m_unlock(x3m);
     }
-    if (rc < 0) {
+    if (rc == TENON_E_LIMIT && account != NULL) {
+        tn_quota_note(x3m->node, account, "offers of services");
+    } else if (rc < 0) {
         log_dropped(x3m, tenon_err_text(rc), message->services);
     } else if (fold.left_out > 0) {
         log_dropped(x3m, "pairs that are not two atoms", message->services);
@@ -271,6 +295,7 @@ static void take_services(struct tn_x3m *x3m,
 }
 
 static void handle(struct tn_x3m *x3m,
+                   tn_account *account,
                    const struct tn_registry_message *message)
 {
     switch (message->kind) {
@@ -279,7 +304,7 @@ static void handle(struct tn_x3m *x3m,
                    tell_services(x3m, message->node.text, NULL));
         break;
     case TN_REGISTRY_REGISTER:
-        take_services(x3m, message);
+        take_services(x3m, account, message);
         break;
     case TN_REGISTRY_UNREGISTER:
         drop_node(x3m, message->node.text);
@@ -305,7 +330,7 @@ static void on_message(tenon_process *self, void *state, tenon_term term)
     if (strcmp(message.node.text, x3m->node->name.full) != 0 &&
         tn_may_claim(x3m->node, tn_process_origin(self), "x3m services",
                      message.node.text, strlen(message.node.text))) {
-        handle(x3m, &message);
+        handle(x3m, tn_process_account(self), &message);
     }
 }
 

@@ -267,6 +267,7 @@ static void run_handler(tenon_call *around, struct service_call *served)
     call.from = tn_message_field(&served->message, TN_FIELD_REPLY_TO);
     call.group_leader = around->group_leader;
     call.origin = around->origin;
+    call.account = around->account;
     call.tag = served->message.base;
     call.extra = served;
     served->on_stack = &call;

@@ -108,12 +108,36 @@ static void tidy_remote(struct tn_remotes *remotes, struct tn_remote *remote)
     }
 }
 
-static struct tn_offer *new_offer(const char *module)
+static size_t size_of(const char *module)
+{
+    return sizeof(struct tn_offer) + strlen(module) + 1;
+}
+
+static bool pay(tn_account *account, const char *module)
+{
+    if (!tn_account_take(account, TN_QUOTA_OFFERS, TN_PEER_OFFERS_MAX)) {
+        return false;
+    }
+    if (!tn_account_charge(account, size_of(module))) {
+        tn_account_give_back(account, TN_QUOTA_OFFERS);
+        return false;
+    }
+    return true;
+}
+
+static void pay_back(tn_account *account, const char *module)
+{
+    tn_account_give_back(account, TN_QUOTA_OFFERS);
+    tn_account_discharge(account, size_of(module));
+}
+
+static struct tn_offer *new_offer(tn_account *account, const char *module)
 {
     size_t module_bytes = strlen(module) + 1;
     struct tn_offer *offer = malloc(sizeof *offer + module_bytes);
 
     if (offer != NULL) {
+        offer->account = tn_account_ref(account);
         memcpy(offer->module, module, module_bytes);
     }
     return offer;
@@ -133,16 +157,24 @@ static void enter_offer(struct tn_remotes *remotes,
     remotes->offers++;
 }
 
+static void free_offer(struct tn_offer *offer)
+{
+    pay_back(offer->account, offer->module);
+    tn_account_unref(offer->account);
+    free(offer);
+}
+
 static void drop_offer(struct tn_remotes *remotes, struct tn_offer *offer)
 {
     SLIST_REMOVE(&offer->remote->offers, offer, tn_offer, next);
     LIST_REMOVE(offer, of_offerer);
     offer->remote->count--;
     remotes->offers--;
-    free(offer);
+    free_offer(offer);
 }
 
 enum tenon_err tn_remotes_put(struct tn_remotes *remotes,
+                              tn_account *account,
                               const char *service,
                               const char *node,
                               const char *module)
@@ -150,15 +182,20 @@ enum tenon_err tn_remotes_put(struct tn_remotes *remotes,
     struct tn_remote *remote = find_remote(remotes, service);
     struct tn_offer *old = remote == NULL ? NULL : offer_of(remote, node);
 
-    if (old != NULL && strcmp(old->module, module) == 0) {
+    if (old != NULL && strcmp(old->module, module) == 0 &&
+        old->account == account) {
         return TENON_OK;
     }
-    if (old == NULL && remotes->offers >= TN_OFFERS_MAX) {
+    if ((old == NULL && remotes->offers >= TN_OFFERS_MAX) ||
+        !pay(account, module)) {
         return TENON_E_LIMIT;
     }
-    struct tn_offer *offer = new_offer(module);
-    struct tn_offerer *offerer =
-        offer == NULL ? NULL : get_offerer(remotes, node);
+    struct tn_offer *offer = new_offer(account, module);
+    if (offer == NULL) {
+        pay_back(account, module);
+        return TENON_E_NOMEM;
+    }
+    struct tn_offerer *offerer = get_offerer(remotes, node);
 
     if (offerer != NULL && remote == NULL) {
         remote = add_remote(remotes, service);
@@ -167,7 +204,7 @@ enum tenon_err tn_remotes_put(struct tn_remotes *remotes,
         if (offerer != NULL) {
             tidy_offerer(remotes, offerer);
         }
-        free(offer);
+        free_offer(offer);
         return TENON_E_NOMEM;
     }
     if (old != NULL) {
@@ -180,6 +217,7 @@ enum tenon_err tn_remotes_put(struct tn_remotes *remotes,
 /* ---- folding an announcement ------------------------------------------ */
 
 static enum tenon_err fold_pair(struct tn_remotes *remotes,
+                                tn_account *account,
                                 const char *node,
                                 tenon_term service,
                                 tenon_term module,
@@ -192,7 +230,8 @@ static enum tenon_err fold_pair(struct tn_remotes *remotes,
         ++*left_out;
         return TENON_OK;
     }
-    return tn_remotes_put(remotes, service_atom.text, node, module_atom.text);
+    return tn_remotes_put(remotes, account, service_atom.text, node,
+                          module_atom.text);
 }
 
 static bool
@@ -214,8 +253,11 @@ next_pair(struct tn_fold *fold, tenon_term *service, tenon_term *module)
     return false;
 }
 
-enum tenon_err tn_remotes_fold_begin(struct tn_fold *fold, tenon_term services)
+enum tenon_err tn_remotes_fold_begin(struct tn_fold *fold,
+                                     tn_account *account,
+                                     tenon_term services)
 {
+    fold->account = account;
     fold->is_map = tenon_term_type(services) == TENON_TYPE_MAP;
     fold->left_out = 0;
     if (!fold->is_map && !tenon_term_is_proper_list(services)) {
@@ -240,7 +282,8 @@ enum tenon_err tn_remotes_fold_some(struct tn_remotes *remotes,
             *done = true;
             break;
         }
-        rc = fold_pair(remotes, node, service, module, &fold->left_out);
+        rc = fold_pair(remotes, fold->account, node, service, module,
+                       &fold->left_out);
     }
     return rc;
 }
@@ -252,7 +295,7 @@ enum tenon_err tn_remotes_fold(struct tn_remotes *remotes,
 {
     struct tn_fold fold;
     bool done;
-    enum tenon_err rc = tn_remotes_fold_begin(&fold, services);
+    enum tenon_err rc = tn_remotes_fold_begin(&fold, NULL, services);
 
     if (rc == TENON_OK) {
         rc = tn_remotes_fold_some(remotes, &fold, node, SIZE_MAX, &done);
@@ -286,6 +329,34 @@ bool tn_remotes_drop_some(struct tn_remotes *remotes,
 void tn_remotes_drop_node(struct tn_remotes *remotes, const char *node)
 {
     (void)tn_remotes_drop_some(remotes, node, SIZE_MAX);
+}
+
+static void drop_told_of(struct tn_remotes *remotes,
+                         struct tn_offerer *offerer,
+                         const char *peer)
+{
+    struct tn_offer *offer = LIST_FIRST(&offerer->offers), *next;
+
+    for (; offer != NULL; offer = next) {
+        struct tn_remote *remote = offer->remote;
+
+        next = LIST_NEXT(offer, of_offerer);
+        if (strcmp(tn_account_name(offer->account), peer) == 0) {
+            drop_offer(remotes, offer);
+            tidy_remote(remotes, remote);
+        }
+    }
+    tidy_offerer(remotes, offerer);
+}
+
+void tn_remotes_drop_told(struct tn_remotes *remotes, const char *peer)
+{
+    struct tn_offerer *offerer, *following;
+
+    HASH_ITER(hh, remotes->offerers, offerer, following)
+    {
+        drop_told_of(remotes, offerer, peer);
+    }
 }
 
 void tn_remotes_fini(struct tn_remotes *remotes)

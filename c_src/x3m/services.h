@@ -10,6 +10,7 @@
 
 #include <tenon/x3m.h>
 
+#include "base/account.h"
 #include "base/hash.h"
 #include "x3m/metrics.h"
 
@@ -35,6 +36,8 @@ struct tn_service {
 /* Most offers (a service of a node) that are kept; what is announced beyond
  * is left out and logged. */
 #define TN_OFFERS_MAX 65536u
+/* Of these those that one peer has announced, for whatever nodes. */
+#define TN_PEER_OFFERS_MAX (TN_OFFERS_MAX / 4u)
 
 struct tn_remote;
 
@@ -44,7 +47,8 @@ struct tn_offer {
     LIST_ENTRY(tn_offer) of_offerer; /* of the node */
     struct tn_remote *remote;
     struct tn_offerer *offerer;
-    const char *node; /* the offerer's name */
+    tn_account *account; /* kept, of the peer that has announced it */
+    const char *node;    /* the offerer's name */
     char module[];
 };
 
@@ -70,9 +74,12 @@ struct tn_remotes {
     size_t offers; /* of all services */
 };
 
-/* Adds an offer, or replaces the module of the one that is there.
- * Errors: LIMIT, NOMEM. */
+/* Adds an offer, or replaces the one that is there.
+ *
+ * account  kept; of the peer that announces it.
+ * Errors: LIMIT (also the peer's), NOMEM. */
 TENON_CHECK enum tenon_err tn_remotes_put(struct tn_remotes *remotes,
+                                          tn_account *account,
                                           const char *service,
                                           const char *node,
                                           const char *module);
@@ -91,9 +98,11 @@ struct tn_fold {
     tenon_cursor at;
     bool is_map;
     size_t left_out;
+    tn_account *account; /* borrowed; of the peer that announces */
 };
 /* services: borrowed until the end. Errors: BADTERM. */
 TENON_CHECK enum tenon_err tn_remotes_fold_begin(struct tn_fold *fold,
+                                                 tn_account *account,
                                                  tenon_term services);
 /* Adds at most `max` pairs. done: set to true at the end of all. On an error,
  * too, that is all. Errors: LIMIT, NOMEM. */
@@ -102,6 +111,8 @@ TENON_CHECK enum tenon_err tn_remotes_fold_some(struct tn_remotes *remotes,
                                                 const char *node,
                                                 size_t max,
                                                 bool *done);
+/* Forgets what a peer has announced of other nodes, which is gone. */
+void tn_remotes_drop_told(struct tn_remotes *remotes, const char *peer);
 /* Forgets a node; services that nobody offers any more are gone. */
 void tn_remotes_drop_node(struct tn_remotes *remotes, const char *node);
 /* At most `max` of what it offers. False: nothing is left. */

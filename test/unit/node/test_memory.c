@@ -23,7 +23,8 @@ static tenon_process *box; /* on the node, registered as "box" */
 
 struct peer {
     struct end end;
-    unsigned of[TN_SIG_KINDS]; /* signals that came */
+    unsigned of[TN_SIG_KINDS];    /* signals that came */
+    char said[TN_SIG_KINDS][100]; /* the last payload of each */
     uint8_t pid_bytes[80];
     tenon_term pid;
 };
@@ -34,6 +35,8 @@ count(struct end *end, tn_conn *conn, const struct tn_signal *signal)
     struct peer *peer = end->user;
     (void)conn;
     peer->of[signal->kind]++;
+    tenon_term_print(signal->payload, peer->said[signal->kind],
+                     sizeof peer->said[0]);
 }
 
 static void join(struct peer *peer, const char *name)
@@ -188,11 +191,237 @@ static void a_large_part_counts_with_its_frame(void **state)
     leave(&peer);
 }
 
+/* ---- exit signals ------------------------------------------------------- */
+
+static tenon_value *zeros(size_t len)
+{
+    static const uint8_t bytes[1000000];
+    tenon_value *value = tenon_value_format("~b", bytes, len);
+    assert_non_null(value);
+    return value;
+}
+
+static void
+exit_by_hand(struct peer *peer, enum tn_signal_kind kind, size_t len)
+{
+    tenon_value *reason = zeros(len);
+    send_signal(peer,
+                (struct tn_signal){ .kind = kind,
+                                    .to = tn_process_pid(box),
+                                    .payload = tenon_value_term(reason) });
+    tenon_value_free(reason);
+    settle(peer);
+}
+
+/* The last message is {:EXIT, pid, reason}. */
+static void assert_last_exit(const char *reason)
+{
+    tenon_value *message = NULL;
+    tenon_value *last = NULL;
+    tenon_pid from;
+    tenon_term why;
+    char text[100];
+    while (tenon_receive(box, 0, &message) == TENON_OK) {
+        tenon_value_free(last);
+        last = message;
+    }
+    assert_non_null(last);
+    assert_true(
+        tenon_match(tenon_value_term(last), "{:EXIT, ~p, ~t}", &from, &why));
+    tenon_term_print(why, text, sizeof text);
+    assert_string_equal(text, reason);
+    tenon_value_free(last);
+}
+
+static void exit_signals_find_room_or_are_shed(void **state)
+{
+    (void)state;
+    struct peer peer;
+    uint64_t shed = stats_of(node).messages_shed;
+    join(&peer, "p@127.0.0.1");
+    tenon_process_trap_exit(box, true);
+    for (unsigned i = 0; i < 30; i++) {
+        exit_by_hand(&peer, TN_SIG_EXIT2, 500000);
+    }
+    assert_in_range(kept(), MEMORY_MAX / 2 - 1000000, MEMORY_MAX / 2 + 200000);
+    assert_in_range(stats_of(node).messages_shed - shed, 13, 16);
+    /* The end of a link is told all the same, with what there is room for. */
+    send_signal(&peer, (struct tn_signal){ .kind = TN_SIG_LINK,
+                                           .to = tn_process_pid(box) });
+    exit_by_hand(&peer, TN_SIG_EXIT, 500000);
+    assert_last_exit(":system_limit");
+    assert_in_range(kept(), 0, 100000);
+    exit_by_hand(&peer, TN_SIG_EXIT2, 10);
+    assert_last_exit("<<0, 0, 0, 0, 0, 0, 0, 0, 0, 0>>");
+    tenon_process_trap_exit(box, false);
+    leave(&peer);
+}
+
+/* ---- quotas ------------------------------------------------------------- */
+
+/* All but one that a peer may have. */
+static tn_account *use_up(struct peer *peer, enum tn_quota kind, uint32_t max)
+{
+    tn_account *account = tn_account_of(node->budget, peer->end.name);
+    assert_non_null(account);
+    while (tn_account_count(account, kind) < max - 1) {
+        assert_true(tn_account_take(account, kind, max));
+    }
+    return account;
+}
+
+static void give_back(tn_account *account, enum tn_quota kind)
+{
+    while (tn_account_count(account, kind) > 0) {
+        tn_account_give_back(account, kind);
+    }
+    tn_account_unref(account);
+}
+
+static void monitor_by_hand(struct peer *peer, uint32_t number)
+{
+    tenon_ref ref = { .word_count = 3, .creation = 1000, .words = { number } };
+    snprintf(ref.node, sizeof ref.node, "%s", peer->end.name);
+    tenon_value *value = tenon_value_format("~r", &ref);
+    send_signal(peer, (struct tn_signal){ .kind = TN_SIG_MONITOR,
+                                          .to = tn_process_pid(box),
+                                          .ref = tenon_value_term(value) });
+    settle(peer);
+    tenon_value_free(value);
+}
+
+static void monitors_have_a_quota_for_each_peer(void **state)
+{
+    (void)state;
+    struct peer greedy;
+    struct peer other;
+    uint64_t refused = stats_of(node).quotas_reached;
+    join(&greedy, "greedy@127.0.0.1");
+    join(&other, "other@127.0.0.1");
+    tn_account *account =
+        use_up(&greedy, TN_QUOTA_MONITORS, TN_PEER_MONITORS_MAX);
+    monitor_by_hand(&greedy, 1);
+    assert_int_equal(greedy.of[TN_SIG_DOWN], 0);
+    monitor_by_hand(&greedy, 2);
+    assert_int_equal(greedy.of[TN_SIG_DOWN], 1);
+    assert_string_equal(greedy.said[TN_SIG_DOWN], ":system_limit");
+    monitor_by_hand(&other, 1);
+    assert_int_equal(other.of[TN_SIG_DOWN], 0);
+    assert_int_equal(stats_of(node).quotas_reached, refused + 1);
+    leave(&greedy);
+    /* What it had set is given back by its end. */
+    assert_int_equal(tn_account_count(account, TN_QUOTA_MONITORS),
+                     TN_PEER_MONITORS_MAX - 1);
+    assert_int_equal(stats_of(node).monitors, 1);
+    give_back(account, TN_QUOTA_MONITORS);
+    leave(&other);
+}
+
+static void link_by_hand(struct peer *peer, uint32_t id)
+{
+    uint8_t pid[80];
+    tenon_error err;
+    const struct tn_signal signal = { .kind = TN_SIG_LINK,
+                                      .from = make_pid(pid, peer->end.name, id,
+                                                       1000),
+                                      .to = tn_process_pid(box) };
+    OK(tn_conn_send(peer->end.up, &signal, &err));
+    settle(peer);
+}
+
+static void links_have_a_quota_for_each_peer(void **state)
+{
+    (void)state;
+    struct peer greedy;
+    struct peer other;
+    join(&greedy, "greedy@127.0.0.1");
+    join(&other, "other@127.0.0.1");
+    tenon_process_trap_exit(box, true);
+    tn_account *account = use_up(&greedy, TN_QUOTA_LINKS, TN_PEER_LINKS_MAX);
+    link_by_hand(&greedy, 11);
+    assert_int_equal(greedy.of[TN_SIG_EXIT], 0);
+    link_by_hand(&greedy, 12);
+    assert_int_equal(greedy.of[TN_SIG_EXIT], 1);
+    assert_string_equal(greedy.said[TN_SIG_EXIT], ":system_limit");
+    link_by_hand(&other, 11);
+    assert_int_equal(other.of[TN_SIG_EXIT], 0);
+    leave(&greedy);
+    assert_int_equal(tn_account_count(account, TN_QUOTA_LINKS),
+                     TN_PEER_LINKS_MAX - 1);
+    give_back(account, TN_QUOTA_LINKS);
+    leave(&other);
+    drop_messages();
+    tenon_process_trap_exit(box, false);
+}
+
+static void sleep_until_told(tenon_call *call, void *user)
+{
+    tenon_call **kept = user;
+    *kept = tenon_call_keep(call);
+}
+
+static void spawn_by_hand(struct peer *peer, uint32_t number)
+{
+    tenon_ref ref = { .word_count = 3, .creation = 1000, .words = { number } };
+    snprintf(ref.node, sizeof ref.node, "%s", peer->end.name);
+    unsigned before = peer->of[TN_SIG_SPAWN_REPLY];
+    tenon_value *value = tenon_value_format("~r", &ref);
+    tenon_value *mfa = tenon_value_format("{:quota, :sleep, 0}");
+    tenon_value *none = tenon_value_format("[]");
+    send_signal(peer, (struct tn_signal){ .kind = TN_SIG_SPAWN_REQUEST,
+                                          .group_leader = peer->pid,
+                                          .ref = tenon_value_term(value),
+                                          .mfa = tenon_value_term(mfa),
+                                          .opts = tenon_value_term(none),
+                                          .payload = tenon_value_term(none) });
+    RUN_UNTIL(&loop, peer->of[TN_SIG_SPAWN_REPLY] > before);
+    tenon_value_free(value);
+    tenon_value_free(mfa);
+    tenon_value_free(none);
+}
+
+static void processes_have_a_quota_for_each_peer(void **state)
+{
+    (void)state;
+    static tenon_call *kept;
+    struct peer greedy;
+    struct peer other;
+    OK(tenon_function(node, "quota", "sleep", 0, sleep_until_told, &kept,
+                      TENON_INLINE));
+    join(&greedy, "greedy@127.0.0.1");
+    join(&other, "other@127.0.0.1");
+    tn_account *account =
+        use_up(&greedy, TN_QUOTA_PROCESSES, TN_PEER_PROCESSES_MAX);
+    spawn_by_hand(&greedy, 1);
+    assert_string_not_equal(greedy.said[TN_SIG_SPAWN_REPLY], ":system_limit");
+    WAIT_FOR(kept != NULL);
+    tenon_call *first = kept;
+    spawn_by_hand(&greedy, 2);
+    assert_string_equal(greedy.said[TN_SIG_SPAWN_REPLY], ":system_limit");
+    spawn_by_hand(&other, 1);
+    assert_string_not_equal(other.said[TN_SIG_SPAWN_REPLY], ":system_limit");
+    WAIT_FOR(kept != first);
+    OK(tenon_reply(kept, ":ok"));
+    tenon_call_release(kept);
+    OK(tenon_reply(first, ":ok"));
+    tenon_call_release(first);
+    settle(&greedy);
+    assert_int_equal(tn_account_count(account, TN_QUOTA_PROCESSES),
+                     TN_PEER_PROCESSES_MAX - 1);
+    give_back(account, TN_QUOTA_PROCESSES);
+    leave(&greedy);
+    leave(&other);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(a_small_part_of_a_large_frame_does_not_keep_it),
         cmocka_unit_test(a_large_part_counts_with_its_frame),
+        cmocka_unit_test(exit_signals_find_room_or_are_shed),
+        cmocka_unit_test(monitors_have_a_quota_for_each_peer),
+        cmocka_unit_test(links_have_a_quota_for_each_peer),
+        cmocka_unit_test(processes_have_a_quota_for_each_peer),
     };
     return cmocka_run_group_tests(tests, start_node, stop_node);
 }

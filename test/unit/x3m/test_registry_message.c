@@ -406,14 +406,60 @@ static void offers_have_a_limit(void **state)
     (void)state;
     for (unsigned i = 0; i < TN_OFFERS_MAX; i++) {
         snprintf(service, sizeof service, "s%u", i);
-        assert_int_equal(tn_remotes_put(&remotes, service, "a@h", "M"), 0);
+        assert_int_equal(tn_remotes_put(&remotes, NULL, service, "a@h", "M"), 0);
     }
-    assert_int_equal(tn_remotes_put(&remotes, "more", "a@h", "M"),
+    assert_int_equal(tn_remotes_put(&remotes, NULL, "more", "a@h", "M"),
                      TENON_E_LIMIT);
     assert_null(tn_remotes_find(&remotes, "more"));
-    assert_int_equal(tn_remotes_put(&remotes, "s7", "a@h", "N"), TENON_OK);
-    assert_int_equal(tn_remotes_put(&remotes, "s7", "b@h", "N"), TENON_E_LIMIT);
+    assert_int_equal(tn_remotes_put(&remotes, NULL, "s7", "a@h", "N"), TENON_OK);
+    assert_int_equal(tn_remotes_put(&remotes, NULL, "s7", "b@h", "N"), TENON_E_LIMIT);
     tn_remotes_fini(&remotes);
+}
+
+static void one_peer_has_a_part_of_the_offers(void **state)
+{
+    struct tn_remotes remotes = { .hash_key = &test_hash_key };
+    tn_budget *budget = tn_budget_new(1u << 20);
+    tn_account *greedy = tn_account_of(budget, "greedy@h");
+    tn_account *other = tn_account_of(budget, "other@h");
+
+    (void)state;
+    assert_true(tn_account_take_many(greedy, TN_QUOTA_OFFERS,
+                                     TN_PEER_OFFERS_MAX - 1,
+                                     TN_PEER_OFFERS_MAX));
+    assert_int_equal(tn_remotes_put(&remotes, greedy, "one", "a@h", "M"), 0);
+    /* The same once more is no other offer. */
+    assert_int_equal(tn_remotes_put(&remotes, greedy, "one", "a@h", "M"), 0);
+    assert_int_equal(tn_remotes_put(&remotes, greedy, "two", "a@h", "M"),
+                     TENON_E_LIMIT);
+    assert_int_equal(tn_remotes_put(&remotes, other, "two", "b@h", "M"), 0);
+    tn_remotes_fini(&remotes);
+    assert_int_equal(tn_account_count(greedy, TN_QUOTA_OFFERS),
+                     TN_PEER_OFFERS_MAX - 1);
+    assert_int_equal(tn_budget_used(budget), 0);
+    tn_account_unref(greedy);
+    tn_account_unref(other);
+    tn_budget_unref(budget);
+}
+
+static void what_a_lost_node_told_of_others_is_forgotten(void **state)
+{
+    struct tn_remotes remotes = { .hash_key = &test_hash_key };
+    tn_budget *budget = tn_budget_new(1u << 20);
+    tn_account *teller = tn_account_of(budget, "teller@h");
+
+    (void)state;
+    assert_int_equal(tn_remotes_put(&remotes, teller, "one", "a@h", "M"), 0);
+    assert_int_equal(tn_remotes_put(&remotes, teller, "one", "b@h", "M"), 0);
+    assert_int_equal(tn_remotes_put(&remotes, NULL, "one", "b@h", "M"), 0);
+    assert_int_equal(tn_account_count(teller, TN_QUOTA_OFFERS), 1);
+    tn_remotes_drop_told(&remotes, "teller@h");
+    assert_offer(&remotes, "one", "b@h", "M");
+    assert_int_equal(remotes.offers, 1);
+    assert_int_equal(tn_account_count(teller, TN_QUOTA_OFFERS), 0);
+    tn_remotes_fini(&remotes);
+    tn_account_unref(teller);
+    tn_budget_unref(budget);
 }
 
 int main(void)
@@ -431,6 +477,8 @@ int main(void)
         cmocka_unit_test(
             a_lost_node_is_forgotten_and_its_lone_services_with_it),
         cmocka_unit_test(offers_have_a_limit),
+        cmocka_unit_test(one_peer_has_a_part_of_the_offers),
+        cmocka_unit_test(what_a_lost_node_told_of_others_is_forgotten),
     };
 
     return cmocka_run_group_tests(tests, start, stop);

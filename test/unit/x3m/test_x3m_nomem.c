@@ -118,10 +118,10 @@ static void fold_announcements(void *user)
     struct tn_remotes remotes = { .hash_key = &test_hash_key };
 
     (void)user;
-    is_expected(tn_remotes_put(&remotes, "one", "a@h", "M"));
-    is_expected(tn_remotes_put(&remotes, "one", "b@h", "M"));
-    is_expected(tn_remotes_put(&remotes, "two", "a@h", "M"));
-    is_expected(tn_remotes_put(&remotes, "one", "a@h", "N"));
+    is_expected(tn_remotes_put(&remotes, NULL, "one", "a@h", "M"));
+    is_expected(tn_remotes_put(&remotes, NULL, "one", "b@h", "M"));
+    is_expected(tn_remotes_put(&remotes, NULL, "two", "a@h", "M"));
+    is_expected(tn_remotes_put(&remotes, NULL, "one", "a@h", "N"));
     tn_remotes_drop_node(&remotes, "b@h");
     if (!nomem_failed()) {
         assert_int_equal(remotes.offers, 2);
