@@ -45,6 +45,9 @@ void cli_fill_config(const struct cli_settings *settings,
         .ticktime_ms = (uint32_t)(settings->ticktime_s * 1000),
         .pg_scope = settings->pg_scope,
         .worker_max = (uint32_t)settings->workers,
+        .memory_max_bytes = (uint64_t)settings->memory_max > SIZE_MAX
+                                ? SIZE_MAX
+                                : (size_t)settings->memory_max,
         .log_level = (enum tenon_log_level)settings->log_level,
     };
 }

@@ -52,6 +52,7 @@ struct cli_settings {
     int64_t ticktime_s;
     const char *pg_scope;
     int64_t workers;
+    int64_t memory_max;
     int64_t timeout_ms;
     int64_t log_level; /* an enum tenon_log_level */
     bool hidden;

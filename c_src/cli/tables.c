@@ -79,6 +79,10 @@ const struct cli_option cli_options[] = {
       "the pg scope of handlers that name none" },
     { "workers", "COUNT", CLI_NUMBER, FIELD(workers), 1, 4096, "256", CLI_RUN,
       "most threads for handlers" },
+    { "memory-max", "BYTES", CLI_NUMBER, FIELD(memory_max), 0, INT64_C(1) << 40,
+      "0", CLI_RUN,
+      "most memory that the peers together make this node keep; 0 for 1 GiB, "
+      "or for half of what there is if that is less" },
     { "log-level", "LEVEL", CLI_LEVEL, FIELD(log_level), 0, 0, "info", CLI_RUN,
       "events below this level are not written" },
     { "log-level", "LEVEL", CLI_LEVEL, FIELD(log_level), 0, 0, "none", CLI_ASKS,

@@ -168,6 +168,10 @@ static void serve(tn_conn *conn, int events)
             tn_out_writable(conn);
         }
     }
+    if ((events & UV_DISCONNECT) != 0 && conn->state == TN_CONN_UP) {
+        tn_in_fail(conn, 0);
+        return;
+    }
     if (events & UV_READABLE) {
         if (conn->state == TN_CONN_SHAKING_HANDS) {
             tn_setup_readable(conn);

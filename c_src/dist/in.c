@@ -120,7 +120,7 @@ static void look_for_room(uv_timer_t *timer)
     tn_conn *conn = timer->data;
 
     if (conn->state == TN_CONN_UP) {
-        tn_conn_poll(conn, conn->poll_events | UV_READABLE);
+        tn_conn_poll(conn, (conn->poll_events | UV_READABLE) & ~UV_DISCONNECT);
         tn_in_readable(conn);
     }
 }
@@ -144,7 +144,8 @@ static void wait_for_room(tn_conn *conn)
                      conn->name, conn->whole, tn_account_bytes(conn->account));
         return;
     }
-    tn_conn_poll(conn, conn->poll_events & ~UV_READABLE);
+    /* Nothing is read: that it has gone must be seen otherwise. */
+    tn_conn_poll(conn, (conn->poll_events & ~UV_READABLE) | UV_DISCONNECT);
     uv_timer_start(&conn->timer, look_for_room, LOOK_FOR_ROOM_MS, 0);
 }
 

@@ -13,6 +13,7 @@
 #include "base/random.h"
 #include "node/call.h"
 #include "node/node.h"
+#include "node/quota.h"
 #include "otp/gen.h"
 #include "otp/global_core.h"
 #include "otp/own.h"
@@ -56,6 +57,17 @@ static void warn(void *io, const char *event, const char *node)
 {
     struct server *server = io;
     tn_log(&server->node->log, TN_WARN, event, "node", node, NULL);
+}
+
+static bool take(void *io,
+                 tn_account *account,
+                 enum tn_quota kind,
+                 uint32_t max,
+                 size_t bytes,
+                 const char *what)
+{
+    const struct server *server = io;
+    return tn_quota_take(server->node, account, kind, max, bytes, what);
 }
 
 static bool is_limited(void *io, const char *node)
@@ -288,6 +300,7 @@ static const struct tn_global_io io_of_node = {
     .now_ms = now_ms,
     .kill = kill_process,
     .warn = warn,
+    .take = take,
     .is_limited = is_limited,
     .ignored = ignored,
 };
@@ -374,7 +387,8 @@ static void on_message(tenon_process *self, void *state, tenon_term message)
     if (may_answer(self, &gen, message) &&
         !tn_own_system(self, &server->sys, build_state, server, message) &&
         (by != NULL || !take_down(server, message))) {
-        tn_global_message_by(server->global, by, message);
+        tn_global_message_by(server->global, by, tn_process_account(self),
+                             message);
     }
 }
 

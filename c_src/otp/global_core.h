@@ -20,6 +20,7 @@
 #include <tenon/global.h>
 #include <tenon/term.h>
 
+#include "base/account.h"
 #include "base/hash.h"
 #include "node/timer.h"
 
@@ -41,6 +42,12 @@
 /* How long a peer that is connected and no member is left alone, at least; at
  * most twice that. */
 #define TN_GLOBAL_ASTRAY_MS 5000u
+
+/* Of each of these the part that one peer may have; of the names one that rules
+ * limit, since others tell the names of the whole cluster. */
+#define TN_GLOBAL_PEER_NAMES_MAX (TENON_GLOBAL_NAMES_MAX / 4)
+#define TN_GLOBAL_PEER_LOCKS_MAX (TENON_GLOBAL_LOCKS_MAX / 4)
+#define TN_GLOBAL_PEER_WAITING_MAX (TN_GLOBAL_WAITING_MAX / 4u)
 
 struct tn_global;
 
@@ -99,6 +106,13 @@ struct tn_global_io {
     void (*timer_stop)(void *io, struct tn_gtimer *timer);
     uint64_t (*now_ms)(void *io);
     void (*kill)(void *io, const tenon_pid *pid); /* exit(Pid, kill) */
+    /* As tn_quota_take. Called when there are accounts only. */
+    bool (*take)(void *io,
+                 tn_account *account,
+                 enum tn_quota kind,
+                 uint32_t max,
+                 size_t bytes,
+                 const char *what);
     /* Words for the log. node: may be NULL. */
     void (*warn)(void *io, const char *event, const char *node);
     /* Whether rules limit that node, or it is not connected. NULL: no rules
@@ -129,6 +143,13 @@ const char *tn_gnodes_boss(const struct tn_gnodes *nodes);
 
 /* ---- tables (global_table.c) ------------------------------------------- */
 
+/* On whose account something is; all zero: on nobody's. */
+struct tn_gkept {
+    tn_account *account; /* kept */
+    enum tn_quota kind;
+    size_t bytes;
+};
+
 /* A monitor of a name's process or a lock's holder. */
 struct tn_gwatch {
     UT_hash_handle hh; /* by ref's words */
@@ -143,6 +164,7 @@ struct tn_gname {
     tenon_value *key;  /* the name, in canonical form */
     tenon_pid pid;
     tenon_value *method; /* as it came */
+    struct tn_gkept kept;
     struct tn_gwatch watch;
 };
 
@@ -150,6 +172,7 @@ struct tn_gholder {
     UT_hash_handle hh; /* of its lock, by pid */
     struct tn_glock *lock;
     tenon_pid pid;
+    struct tn_gkept kept;
     struct tn_gwatch watch;
 };
 
@@ -157,6 +180,7 @@ struct tn_glock {
     UT_hash_handle hh; /* by key */
     tenon_value *key;  /* the resource, in canonical form */
     tenon_value *requester;
+    struct tn_gkept kept; /* of the peer that was the first to set it */
     struct tn_gholder *holders;
     bool is_mixed; /* there have been holders of more than one node */
 };
@@ -216,6 +240,7 @@ struct tn_glost {
 /* Who waits in sync. */
 struct tn_gsync {
     LIST_ENTRY(tn_gsync) next;
+    struct tn_gkept kept;
     struct tn_gnodes nodes;
     tenon_value *from; /* a gen call's; NULL: done is called */
     tenon_value *tag;
@@ -225,6 +250,7 @@ struct tn_gsync {
 
 struct tn_gquestion {
     STAILQ_ENTRY(tn_gquestion) next;
+    struct tn_gkept kept;
     tenon_value *name;
     tenon_value *from;
     tenon_value *tag;
@@ -242,8 +268,9 @@ struct tn_global {
     tenon_pid holder_pid;
     const char *by; /* the limited peer whose message is being handled; NULL:
                        of the others */
-    bool stopping;  /* nobody is told of lost connections any more */
-    bool lock_down; /* the last holder of `global` has died */
+    tn_account *account; /* of the peer whose message that is; likewise */
+    bool stopping;       /* nobody is told of lost connections any more */
+    bool lock_down;      /* the last holder of `global` has died */
     int64_t last_tag;
     int64_t last_op;
     int64_t incarnation;
@@ -284,10 +311,14 @@ void tn_global_free(struct tn_global *global);
 
 /* A message to the name server. */
 void tn_global_message(struct tn_global *global, tenon_term message);
-/* The same, of a peer that rules limit: what it says counts for itself and for
- * its processes. by: borrowed; NULL: no rules limit the sender. */
+/* The same, of a peer.
+ *
+ * by       borrowed; set when rules limit it: what it says counts for itself
+ *          and for its processes.
+ * account  borrowed; what is kept of it is there. NULL: of this node. */
 void tn_global_message_by(struct tn_global *global,
                           const char *by,
+                          tn_account *account,
                           tenon_term message);
 void tn_global_peer_up(struct tn_global *global, const char *name);
 void tn_global_peer_down(struct tn_global *global, const char *name);
@@ -381,6 +412,15 @@ tn_global_find(struct tn_global *global, tenon_term name, tenon_pid *pid);
 enum tenon_err tn_global_list(struct tn_global *global, tenon_builder *out);
 
 /* ---- between the files of the core ------------------------------------- */
+
+/* Takes what is kept for the message that is being handled; false, which is
+ * logged, when its sender may not have more. */
+bool tn_gkept_take(struct tn_global *global,
+                   struct tn_gkept *kept,
+                   enum tn_quota kind,
+                   uint32_t max,
+                   size_t bytes);
+void tn_gkept_give_back(struct tn_gkept *kept);
 
 struct tn_gpeer *tn_gpeer_find(struct tn_global *global, const char *name);
 /* Made when it is not there. NULL: no memory, or too many. */

@@ -251,9 +251,12 @@ void tn_global_message(struct tn_global *global, tenon_term message)
 
 void tn_global_message_by(struct tn_global *global,
                           const char *by,
+                          tn_account *account,
                           tenon_term message)
 {
     global->by = by;
+    global->account = account;
     tn_global_message(global, message);
     global->by = NULL;
+    global->account = NULL;
 }

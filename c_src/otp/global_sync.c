@@ -27,6 +27,7 @@ void tn_gsync_other(struct tn_global *global, const char *node)
 
 static void free_sync(struct tn_gsync *sync)
 {
+    tn_gkept_give_back(&sync->kept);
     tn_gnodes_fini(&sync->nodes);
     tenon_value_free(sync->from);
     tenon_value_free(sync->tag);
@@ -139,6 +140,10 @@ void tn_gsync_on_call(struct tn_global *global,
     if (sync->from == NULL || sync->tag == NULL) {
         free_sync(sync);
         return;
+    }
+    if (!tn_gkept_take(global, &sync->kept, TN_QUOTA_WAITING,
+                       TN_GLOBAL_PEER_WAITING_MAX, sizeof *sync + nodes.len)) {
+        tn_gnodes_fini(&sync->nodes);
     }
     begin_sync(global, sync);
 }

@@ -266,6 +266,7 @@ struct tn_gname *tn_gname_find(struct tn_global *global, tenon_term name)
 
 static void free_name(struct tn_gname *name)
 {
+    tn_gkept_give_back(&name->kept);
     tenon_value_free(name->key);
     tenon_value_free(name->method);
     free(name);
@@ -363,10 +364,15 @@ static enum tenon_err enter_name(struct tn_global *global,
     if (name == NULL) {
         return TENON_E_NOMEM;
     }
-    if (!tn_gwatch_start(global, &name->watch, pid)) {
+    uint32_t max = global->by != NULL ? TN_GLOBAL_PEER_NAMES_MAX : UINT32_MAX;
+    bool may = tn_gkept_take(global, &name->kept, TN_QUOTA_NAMES, max,
+                             sizeof *name + term.len + method.len);
+
+    if (!may || !tn_gwatch_start(global, &name->watch, pid)) {
+        tn_gkept_give_back(&name->kept);
         tenon_value_free(name->method);
         free(name);
-        return TENON_E_NOMEM;
+        return may ? TENON_E_NOMEM : TENON_E_LIMIT;
     }
     if (old != NULL) {
         tn_gwatch_stop(global, &old->watch);
@@ -383,6 +389,7 @@ static enum tenon_err enter_name(struct tn_global *global,
     }
     if (!TN_HASH_HAS(hh, name)) {
         tn_gwatch_stop(global, &name->watch);
+        tn_gkept_give_back(&name->kept);
         tenon_value_free(name->method);
         free(name);
         return TENON_E_NOMEM;
@@ -405,6 +412,11 @@ enum tenon_err tn_gname_insert(struct tn_global *global,
     if (!tn_leaves_levels(name) || !tn_leaves_levels(method)) {
         global->io->warn(global->io_user, "global_name_too_deep", at.node);
         return TENON_E_TERM_DEEP;
+    }
+    if (name.len > TENON_GLOBAL_KEY_MAX_BYTES ||
+        method.len > TENON_GLOBAL_KEY_MAX_BYTES - name.len) {
+        global->io->warn(global->io_user, "global_name_long", NULL);
+        return TENON_E_LIMIT;
     }
     tenon_value *key = tn_global_canonical(name);
 
@@ -540,6 +552,7 @@ tn_glock_other_holder(struct tn_global *global, tenon_term id, const char *node)
 static void free_lock(struct tn_global *global, struct tn_glock *lock)
 {
     HASH_DELETE(hh, global->locks, lock);
+    tn_gkept_give_back(&lock->kept);
     tenon_value_free(lock->key);
     tenon_value_free(lock->requester);
     free(lock);
@@ -555,7 +568,10 @@ static struct tn_glock *new_lock(struct tn_global *global,
     }
     struct tn_glock *lock = calloc(1, sizeof *lock);
 
-    if (lock == NULL) {
+    if (lock == NULL || !tn_gkept_take(global, &lock->kept, TN_QUOTA_LOCKS,
+                                       TN_GLOBAL_PEER_LOCKS_MAX,
+                                       sizeof *lock + id[0].len + id[1].len)) {
+        free(lock);
         return NULL;
     }
     lock->key = tn_global_canonical(id[0]);
@@ -569,6 +585,7 @@ static struct tn_glock *new_lock(struct tn_global *global,
             return lock;
         }
     }
+    tn_gkept_give_back(&lock->kept);
     tenon_value_free(lock->key);
     tenon_value_free(lock->requester);
     free(lock);
@@ -581,7 +598,10 @@ static bool add_holder(struct tn_global *global,
 {
     struct tn_gholder *holder = calloc(1, sizeof *holder);
 
-    if (holder == NULL) {
+    if (holder == NULL ||
+        !tn_gkept_take(global, &holder->kept, TN_QUOTA_WATCHES,
+                       TN_GLOBAL_PEER_LOCKS_MAX, sizeof *holder)) {
+        free(holder);
         return false;
     }
     holder->lock = lock;
@@ -589,6 +609,7 @@ static bool add_holder(struct tn_global *global,
     holder->watch.owner = holder;
     if (!tenon_pid_equal(pid, &global->holder_pid) &&
         !tn_gwatch_start(global, &holder->watch, pid)) {
+        tn_gkept_give_back(&holder->kept);
         free(holder);
         return false;
     }
@@ -600,6 +621,7 @@ static bool add_holder(struct tn_global *global,
                 pid_key_bytes(pid), holder);
     if (!TN_HASH_HAS(hh, holder)) {
         tn_gwatch_stop(global, &holder->watch);
+        tn_gkept_give_back(&holder->kept);
         free(holder);
         return false;
     }
@@ -611,7 +633,8 @@ bool tn_glock_set(struct tn_global *global, tenon_term id, tenon_term holder)
     tenon_term part[2];
     tenon_pid pid;
 
-    if (!tn_tuple_views(id, part, 2) || tenon_term_pid(holder, &pid) < 0) {
+    if (id.len > TENON_GLOBAL_KEY_MAX_BYTES || !tn_tuple_views(id, part, 2) ||
+        tenon_term_pid(holder, &pid) < 0) {
         return false;
     }
     struct tn_glock *lock = find_lock(global, part[0]);
@@ -643,6 +666,7 @@ drop_holder(struct tn_global *global, struct tn_gholder *holder, bool down)
 
     tn_gwatch_stop(global, &holder->watch);
     HASH_DELETE(hh, lock->holders, holder);
+    tn_gkept_give_back(&holder->kept);
     free(holder);
     if (lock->holders != NULL) {
         return;
@@ -702,6 +726,7 @@ static void answer_whereis(struct tn_global *global,
 
 static void free_question(struct tn_gquestion *question)
 {
+    tn_gkept_give_back(&question->kept);
     tenon_value_free(question->name);
     tenon_value_free(question->from);
     tenon_value_free(question->tag);
@@ -719,7 +744,11 @@ static bool keep_question(struct tn_global *global,
     }
     struct tn_gquestion *question = calloc(1, sizeof *question);
 
-    if (question == NULL) {
+    if (question == NULL ||
+        !tn_gkept_take(global, &question->kept, TN_QUOTA_WAITING,
+                       TN_GLOBAL_PEER_WAITING_MAX,
+                       sizeof *question + name.len + from.len + tag.len)) {
+        free(question);
         return false;
     }
     question->name = tenon_value_new(name);
@@ -814,6 +843,7 @@ static void free_locks(struct tn_global *global)
 
         while ((holder = lock->holders) != NULL) {
             HASH_DELETE(hh, lock->holders, holder);
+            tn_gkept_give_back(&holder->kept);
             free(holder);
         }
         free_lock(global, lock);

@@ -109,6 +109,10 @@ static void build_node(tenon_node *node, tenon_builder *out)
         { "services_refused", stats.services_refused },
         { "names_refused", stats.names_refused },
         { "claims_refused", stats.claims_refused },
+        { "memory_bytes", stats.memory_bytes },
+        { "memory_peak_bytes", stats.memory_peak_bytes },
+        { "reads_paused", stats.reads_paused },
+        { "quotas_reached", stats.quotas_reached },
     };
     tenon_build_map(out, sizeof counts / sizeof counts[0]);
     for (size_t i = 0; i < sizeof counts / sizeof counts[0]; i++) {

@@ -30,6 +30,9 @@ extern "C" {
 /* Most locks that are set on this node at a time; above that nobody gets
  * one. */
 #define TENON_GLOBAL_LOCKS_MAX 16384
+/* Longest name, with its method, and longest id of a lock, encoded; what is
+ * longer is not registered, and not locked. */
+#define TENON_GLOBAL_KEY_MAX_BYTES 65536
 /* 0 as timeout_ms below. */
 #define TENON_GLOBAL_TIMEOUT_MS 15000
 

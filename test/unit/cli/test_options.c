@@ -88,7 +88,8 @@ static void each_option_sets_its_own_field(void **state)
         accepted("run --name n@10.0.0.1 --cookie c --hidden --port 4711 "
                  "--port-max 4720 --interface 127.0.0.1 --epmd none "
                  "--peer-port 4712 --proto-dist inet6_tcp "
-                 "--connect-timeout 100 --ticktime 5 --workers 8 --pg-scope s "
+                 "--connect-timeout 100 --ticktime 5 --workers 8 --memory-max "
+                 "2097152 --pg-scope s "
                  "--log-level debug");
 
     assert_string_equal(s.name, "n@10.0.0.1");
@@ -105,6 +106,7 @@ static void each_option_sets_its_own_field(void **state)
     assert_int_equal(s.ticktime_s, 5);
     assert_string_equal(s.pg_scope, "s");
     assert_int_equal(s.workers, 8);
+    assert_int_equal(s.memory_max, 2097152);
     assert_int_equal(s.log_level, TENON_LOG_DEBUG);
 }
 

@@ -9,6 +9,7 @@
 #include <cmocka.h>
 
 #include "dist/conn_impl.h"
+#include "dist/flags.h"
 #include "nodes.h"
 #include "term/build.h"
 #include "unit/support/ends.h"
@@ -45,7 +46,9 @@ static void join(struct peer *peer, const char *name)
     uint32_t before = stats_of(node).peers;
     memset(peer, 0, sizeof *peer);
     snprintf(to.name, sizeof to.name, "%s", tenon_node_name(node));
-    end_open(&peer->end, &loop, name, NULL);
+    /* A visible one would have to be a member of global. */
+    end_open(&peer->end, &loop, name,
+             &(struct tn_dist_config){ .flags = TN_FLAGS_OURS_HIDDEN });
     peer->end.on_signal = count;
     peer->end.user = peer;
     peer->pid = make_pid(peer->pid_bytes, name, 1, 1000);
@@ -88,7 +91,6 @@ static int start_node(void **state)
     (void)state;
     new_name(name, "known");
     tenon_node_config config = config_of(name, &err);
-    config.no_global = true;
     config.no_connect_all = true;
     config.memory_max_bytes = MEMORY_MAX;
     node = tenon_node_start(&config);
@@ -413,6 +415,150 @@ static void processes_have_a_quota_for_each_peer(void **state)
     leave(&other);
 }
 
+/* ---- global ------------------------------------------------------------- */
+
+/* Asks for a lock whose id is of that size, and awaits the answer. */
+static void lock_by_hand(struct peer *peer, uint32_t number, size_t len)
+{
+    tenon_ref ref = { .word_count = 3, .creation = 1000, .words = { number } };
+    uint8_t name[40];
+    unsigned before = peer->of[TN_SIG_SEND];
+    tenon_value *id = zeros(len);
+    snprintf(ref.node, sizeof ref.node, "%s", peer->end.name);
+    tenon_value *call = tenon_value_format(
+        "{:\"$gen_call\", {~t, ~r}, {:set_lock, {{~u, ~t}, ~t}}}", peer->pid,
+        &ref, (uint64_t)number, tenon_value_term(id), peer->pid);
+    assert_non_null(call);
+    send_signal(peer,
+                (struct tn_signal){ .kind = TN_SIG_SEND_NAME,
+                                    .to = make_atom(name, "global_name_server"),
+                                    .payload = tenon_value_term(call) });
+    RUN_UNTIL(&loop, peer->of[TN_SIG_SEND] > before);
+    tenon_value_free(id);
+    tenon_value_free(call);
+}
+
+static bool got_lock(const struct peer *peer)
+{
+    return strstr(peer->said[TN_SIG_SEND], ", true}") != NULL;
+}
+
+static void locks_count_and_go_with_their_peer(void **state)
+{
+    (void)state;
+    struct peer peer;
+    join(&peer, "p@127.0.0.1");
+    for (uint32_t i = 1; i <= 3; i++) {
+        lock_by_hand(&peer, i, 50000);
+        assert_true(got_lock(&peer));
+    }
+    assert_in_range(kept(), 150000, 160000 + TN_BLOCK_BYTES);
+    lock_by_hand(&peer, 4, TENON_GLOBAL_KEY_MAX_BYTES);
+    assert_false(got_lock(&peer));
+    tn_account *account =
+        use_up(&peer, TN_QUOTA_LOCKS, TENON_GLOBAL_LOCKS_MAX / 4);
+    lock_by_hand(&peer, 5, 10);
+    assert_true(got_lock(&peer));
+    lock_by_hand(&peer, 6, 10);
+    assert_false(got_lock(&peer));
+    leave(&peer);
+    WAIT_FOR(kept() == 0);
+    assert_int_equal(tn_account_count(account, TN_QUOTA_LOCKS),
+                     TENON_GLOBAL_LOCKS_MAX / 4 - 4);
+    give_back(account, TN_QUOTA_LOCKS);
+}
+
+/* ---- everything at once ------------------------------------------------- */
+
+#ifndef TN_HOSTILE /* megabytes that are read byte by byte take minutes */
+static void flood_box(struct peer *peer, unsigned times)
+{
+    tenon_value *small = zeros(500);
+    const struct tn_signal message = { .kind = TN_SIG_SEND,
+                                       .from = peer->pid,
+                                       .to = tn_process_pid(box),
+                                       .payload = tenon_value_term(small) };
+    for (unsigned i = 0; i < times; i++) {
+        OK(tn_conn_send(peer->end.up, &message, NULL));
+    }
+    settle(peer);
+    tenon_value_free(small);
+}
+
+/* Sends to a peer that does not read, until no more is taken. */
+static size_t send_until_full(struct peer *deaf)
+{
+    tenon_pid pid;
+    tenon_value *part = zeros(100000);
+    size_t sent = 0;
+    OK(tenon_term_pid(deaf->pid, &pid));
+    while (tenon_send(node, &(tenon_dest){ .pid = &pid },
+                      tenon_value_term(part), NULL) == TENON_OK) {
+        sent += 100000;
+    }
+    tenon_value_free(part);
+    return sent;
+}
+
+/* The head of a frame, and less than the frame. */
+static void begin_frame(struct peer *peer, size_t len, size_t part)
+{
+    static const uint8_t rest[1u << 20];
+    uint8_t head[] = { 0, 0, 0, 0, TN_FRAME_PASS_THROUGH };
+    for (unsigned i = 0; i < 4; i++) {
+        head[i] = (uint8_t)(len >> (8 * (3 - i)));
+    }
+    OK(tn_out_first(peer->end.up, head, sizeof head));
+    OK(tn_out_first(peer->end.up, rest, part));
+    tn_conn_flush(peer->end.up);
+}
+
+/* What one peer takes the others do not miss, whatever it takes it for. */
+static void all_kinds_together_stay_below_the_limit(void **state)
+{
+    (void)state;
+    struct peer greedy;
+    struct peer deaf;
+    struct peer other;
+    uint64_t shed = stats_of(node).messages_shed;
+    uint64_t paused = stats_of(node).reads_paused;
+    join(&greedy, "greedy@127.0.0.1");
+    join(&deaf, "deaf@127.0.0.1");
+    join(&other, "other@127.0.0.1");
+    tenon_process_trap_exit(box, true);
+    tn_conn_poll(deaf.end.up, 0);
+    for (uint32_t i = 1; i <= 20; i++) {
+        lock_by_hand(&greedy, i, 50000);
+        exit_by_hand(&greedy, TN_SIG_EXIT2, 50000);
+        settle(&other);
+    }
+    size_t before = kept();
+    assert_in_range(before, 40 * 50000, 40 * 52000 + TN_BLOCK_BYTES);
+    assert_true(send_until_full(&deaf) > 0);
+    flood_box(&greedy, 14000);
+    assert_true(stats_of(node).messages_shed > shed);
+    assert_true(kept() > MEMORY_MAX / 2);
+    begin_frame(&greedy, 1u << 20, 900000);
+    RUN_UNTIL(&loop, (settle(&other), stats_of(node).reads_paused > paused));
+    /* A third one still has room for what is not small. */
+    send_with_token(&other, 100000, 300000);
+    settle(&other);
+    lock_by_hand(&other, 100, 50000);
+    assert_true(got_lock(&other));
+    assert_int_equal(other.end.downs, 0);
+    assert_in_range(stats_of(node).memory_peak_bytes, MEMORY_MAX / 2,
+                    MEMORY_MAX);
+    /* With the messages gone the rest is read, and so the end seen. */
+    drop_messages();
+    leave(&deaf);
+    leave(&greedy);
+    drop_messages();
+    tenon_process_trap_exit(box, false);
+    leave(&other);
+    WAIT_FOR(kept() == 0);
+}
+#endif
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -422,6 +568,10 @@ int main(void)
         cmocka_unit_test(monitors_have_a_quota_for_each_peer),
         cmocka_unit_test(links_have_a_quota_for_each_peer),
         cmocka_unit_test(processes_have_a_quota_for_each_peer),
+        cmocka_unit_test(locks_count_and_go_with_their_peer),
+#ifndef TN_HOSTILE
+        cmocka_unit_test(all_kinds_together_stay_below_the_limit),
+#endif
     };
     return cmocka_run_group_tests(tests, start_node, stop_node);
 }

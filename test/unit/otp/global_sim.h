@@ -438,7 +438,8 @@ sim_give(struct sim *sim, const struct sim_event *event, tenon_term message)
 {
     bool limited = sim->limits[event->to][event->from];
     tn_global_message_by(sim->node[event->to].global,
-                         limited ? sim->node[event->from].name : NULL, message);
+                         limited ? sim->node[event->from].name : NULL, NULL,
+                         message);
 }
 
 static inline void sim_deliver_call(struct sim *sim,
