@@ -358,6 +358,7 @@ static void report_shed_locked(tenon_process *process)
 static void run_exit_locked(tenon_process *process)
 {
     process->on_exit_done = true;
+    report_shed_locked(process);
     tn_process_drop_messages_locked(process);
     if (process->class->on_exit == NULL) {
         return;
@@ -385,6 +386,7 @@ static void end_if_asked_locked(tenon_process *process, bool *wake)
 static void count_handled_locked(tenon_process *process)
 {
     process->handled++;
+    process->shed_told = false;
     process->node->processes.handled++;
 }
 
@@ -519,6 +521,7 @@ void tn_process_deliver_from(tenon_node *node,
 {
     bool wake = false;
     tenon_process *ran = NULL;
+    tenon_process *full = NULL;
     tn_lock(node);
     tenon_process *process = tn_process_target_locked(node, target);
     if (process == NULL) {
@@ -527,11 +530,18 @@ void tn_process_deliver_from(tenon_node *node,
         struct tn_sender sender = sender_of(conn);
         ran = process;
         run_here_locked(process, message, &sender, &wake);
-    } else {
-        (void)tn_process_deliver_locked(process, message, conn, false, &wake);
+    } else if (tn_process_deliver_locked(process, message, conn, false,
+                                         &wake) == TENON_E_LIMIT &&
+               !process->shed_told) {
+        /* The first is told at once: a process that never gets to its messages
+         * would never tell. */
+        process->shed_told = true;
+        full = tenon_process_keep(process);
+        report_shed_locked(full);
     }
     tn_leave(node, wake);
     tenon_process_release(ran);
+    tenon_process_release(full);
 }
 
 static enum tenon_err give(tenon_process *process,

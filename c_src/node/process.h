@@ -131,7 +131,8 @@ struct tenon_process {
     uint32_t mailbox_count;
     size_t mailbox_bytes; /* that the messages keep */
     uint64_t handled;     /* messages that it has taken */
-    uint64_t shed;    /* messages refused since the mailbox was last empty */
+    uint64_t shed;        /* messages refused since the last line about it */
+    bool shed_told;   /* such a line has come since it last took a message */
     bool only_urgent; /* the others wait; those up to `passed` are such */
     struct tn_message *passed; /* NULL: none has been looked at */
     pthread_cond_t *arrived;   /* mailboxes: tenon_receive waits here */

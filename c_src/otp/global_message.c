@@ -89,7 +89,8 @@ static void on_request(struct tn_global *global,
                        const struct said *said)
 {
     if (is_said(said, "set_lock", 2)) {
-        bool set = tn_gclaim_lock(global, global->by, said->part[1]) &&
+        bool set = said->part[1].len <= TENON_GLOBAL_KEY_MAX_BYTES &&
+                   tn_gclaim_lock(global, global->by, said->part[1]) &&
                    tn_glock_set(global, said->part[1], gen->from);
 
         answer_term(global, gen, set ? atom_true : atom_false);

@@ -633,8 +633,7 @@ bool tn_glock_set(struct tn_global *global, tenon_term id, tenon_term holder)
     tenon_term part[2];
     tenon_pid pid;
 
-    if (id.len > TENON_GLOBAL_KEY_MAX_BYTES || !tn_tuple_views(id, part, 2) ||
-        tenon_term_pid(holder, &pid) < 0) {
+    if (!tn_tuple_views(id, part, 2) || tenon_term_pid(holder, &pid) < 0) {
         return false;
     }
     struct tn_glock *lock = find_lock(global, part[0]);

@@ -208,6 +208,13 @@ static bool may_claim(void *user, tenon_term pid)
                          name.len));
 }
 
+static tn_account *account_of(void *user)
+{
+    const struct scope *scope = user;
+
+    return tn_process_account(scope->self);
+}
+
 /* The process alone feeds the scope, so that nothing of its peers changes. */
 static void let_others(void *user)
 {
@@ -219,6 +226,7 @@ static void let_others(void *user)
 
 static const struct tn_pg_ops ops = {
     .let_others = let_others,
+    .account = account_of,
     .send = send_to_peer,
     .monitor = monitor,
     .demonitor = demonitor,

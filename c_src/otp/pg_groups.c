@@ -108,6 +108,28 @@ struct tn_pg_entry *tn_pg_entry_find(const struct tn_pg_groups *groups,
     return group == NULL ? NULL : entry_of(owner, group);
 }
 
+/* The name counts for each of its owners. */
+static bool pay_name(const struct tn_pg_owner *owner, size_t len)
+{
+    if (!tn_account_take_many(owner->account, TN_QUOTA_GROUP_BYTES,
+                              (uint32_t)len, TN_PG_PEER_GROUPS_MAX_BYTES)) {
+        return false;
+    }
+    if (!tn_account_charge(owner->account, sizeof(struct tn_pg_entry) + len)) {
+        tn_account_give_back_many(owner->account, TN_QUOTA_GROUP_BYTES,
+                                  (uint32_t)len);
+        return false;
+    }
+    return true;
+}
+
+static void pay_name_back(const struct tn_pg_owner *owner, size_t len)
+{
+    tn_account_give_back_many(owner->account, TN_QUOTA_GROUP_BYTES,
+                              (uint32_t)len);
+    tn_account_discharge(owner->account, sizeof(struct tn_pg_entry) + len);
+}
+
 static struct tn_pg_entry *entry_new(struct tn_pg_owner *owner,
                                      struct tn_pg_group *group)
 {
@@ -134,16 +156,23 @@ enum tenon_err tn_pg_entry_get(struct tn_pg_groups *groups,
                                struct tn_pg_entry **entry)
 {
     struct tn_pg_group *group;
+
     enum tenon_err rc = group_get(groups, name, &group);
 
     if (rc != TENON_OK) {
         return rc;
     }
     *entry = entry_of(owner, group);
-    if (*entry == NULL) {
-        *entry = entry_new(owner, group);
+    if (*entry != NULL) {
+        return TENON_OK;
     }
+    if (!pay_name(owner, group->len)) {
+        group_tidy(groups, group);
+        return TENON_E_LIMIT;
+    }
+    *entry = entry_new(owner, group);
     if (*entry == NULL) {
+        pay_name_back(owner, group->len);
         group_tidy(groups, group);
         return TENON_E_NOMEM;
     }
@@ -159,6 +188,7 @@ void tn_pg_entry_tidy(struct tn_pg_groups *groups, struct tn_pg_entry *entry)
     }
     HASH_DEL(entry->owner->entries, entry);
     LIST_REMOVE(entry, of_group);
+    pay_name_back(entry->owner, group->len);
     free(entry);
     group_tidy(groups, group);
 }
@@ -175,6 +205,27 @@ struct tn_pg_member *tn_pg_member_find(const struct tn_pg_entry *entry,
     return member;
 }
 
+static bool pay(const struct tn_pg_owner *owner, size_t pid_bytes)
+{
+    if (!tn_account_take(owner->account, TN_QUOTA_MEMBERS,
+                         TN_PG_PEER_MEMBERS_MAX)) {
+        return false;
+    }
+    if (!tn_account_charge(owner->account,
+                           sizeof(struct tn_pg_member) + pid_bytes)) {
+        tn_account_give_back(owner->account, TN_QUOTA_MEMBERS);
+        return false;
+    }
+    return true;
+}
+
+static void pay_back(const struct tn_pg_owner *owner, size_t pid_bytes)
+{
+    tn_account_give_back(owner->account, TN_QUOTA_MEMBERS);
+    tn_account_discharge(owner->account,
+                         sizeof(struct tn_pg_member) + pid_bytes);
+}
+
 enum tenon_err tn_pg_member_get(struct tn_pg_entry *entry,
                                 const struct tn_pg_pid *pid,
                                 struct tn_pg_member **found)
@@ -182,8 +233,12 @@ enum tenon_err tn_pg_member_get(struct tn_pg_entry *entry,
     struct tn_pg_member *member = tn_pg_member_find(entry, pid);
 
     if (member == NULL) {
+        if (!pay(entry->owner, pid->len)) {
+            return TENON_E_LIMIT;
+        }
         member = calloc(1, sizeof *member + pid->len);
         if (member == NULL) {
+            pay_back(entry->owner, pid->len);
             return TENON_E_NOMEM;
         }
         member->entry = entry;
@@ -192,6 +247,7 @@ enum tenon_err tn_pg_member_get(struct tn_pg_entry *entry,
         TN_HASH_ADD(hh, entry->members, entry->owner->hash_key, member->pid,
                     member->len, member);
         if (!TN_HASH_HAS(hh, member)) {
+            pay_back(entry->owner, pid->len);
             free(member);
             return TENON_E_NOMEM;
         }
@@ -218,6 +274,7 @@ void tn_pg_member_tidy(struct tn_pg_member *member)
 {
     if (member->count == 0) {
         HASH_DEL(member->entry->members, member);
+        pay_back(member->entry->owner, member->len);
         free(member);
     }
 }

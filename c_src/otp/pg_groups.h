@@ -11,6 +11,7 @@
 
 #include <tenon/pg.h>
 
+#include "base/account.h"
 #include "base/hash.h"
 
 /* A pid in the one form that we write: NEW_PID_EXT, the node as
@@ -72,12 +73,20 @@ struct tn_pg_owner {
     UT_hash_handle hh; /* by pid */
     const struct tn_sip_key *hash_key;
     struct tn_pg_entry *entries;
+    tn_account *account; /* kept, of the peer; what it announces is there */
     bool is_local;
     bool told;      /* it has our members, and so is told of each change */
     uint32_t round; /* of its announcements of everything */
     tenon_ref monitor;
     struct tn_pg_pid pid;
 };
+
+/* Most processes in groups that one peer may announce, in all scopes. */
+#define TN_PG_PEER_MEMBERS_MAX (TENON_PG_MEMBERS_MAX / 4)
+/* The same for the names of the groups, counted in each scope, and for the
+ * processes that announce: one for a scope, unless that restarts. */
+#define TN_PG_PEER_GROUPS_MAX_BYTES (TENON_PG_GROUPS_MAX_BYTES / 4)
+#define TN_PG_PEER_SCOPES_MAX (2 * TENON_PG_SCOPES_MAX)
 
 /* Empty: no more than the key and the limits. */
 struct tn_pg_groups {
@@ -118,7 +127,8 @@ void tn_pg_entry_tidy(struct tn_pg_groups *groups, struct tn_pg_entry *entry);
 /* NULL: not in it. */
 struct tn_pg_member *tn_pg_member_find(const struct tn_pg_entry *entry,
                                        const struct tn_pg_pid *pid);
-/* The member, made with a count of zero when there is none. Errors: NOMEM. */
+/* The member, made with a count of zero when there is none. Errors: LIMIT (the
+ * owner's account), NOMEM. */
 TENON_CHECK enum tenon_err tn_pg_member_get(struct tn_pg_entry *entry,
                                             const struct tn_pg_pid *pid,
                                             struct tn_pg_member **member);

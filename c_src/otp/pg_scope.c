@@ -124,6 +124,36 @@ static bool is_ours(const struct tn_pg_scope *scope,
            memcmp(pid->bytes, scope->self.bytes, pid->len - 12) == 0;
 }
 
+static void free_peer(struct tn_pg_owner *peer)
+{
+    tn_account_give_back(peer->account, TN_QUOTA_SCOPES);
+    tn_account_unref(peer->account);
+    free(peer);
+}
+
+static enum tenon_err new_peer(const struct tn_pg_scope *scope,
+                               const struct tn_pg_pid *pid,
+                               struct tn_pg_owner **made)
+{
+    tn_account *account =
+        scope->ops->account == NULL ? NULL : scope->ops->account(scope->user);
+
+    if (!tn_account_take(account, TN_QUOTA_SCOPES, TN_PG_PEER_SCOPES_MAX)) {
+        return TENON_E_LIMIT;
+    }
+    struct tn_pg_owner *peer = calloc(1, sizeof *peer);
+
+    if (peer == NULL) {
+        tn_account_give_back(account, TN_QUOTA_SCOPES);
+        return TENON_E_NOMEM;
+    }
+    peer->account = tn_account_ref(account);
+    peer->pid = *pid;
+    peer->hash_key = scope->groups.hash_key;
+    *made = peer;
+    return TENON_OK;
+}
+
 static enum tenon_err add_peer(struct tn_pg_scope *scope,
                                const struct tn_pg_pid *pid,
                                struct tn_pg_owner **added)
@@ -134,25 +164,22 @@ static enum tenon_err add_peer(struct tn_pg_scope *scope,
     if (HASH_COUNT(scope->peers) >= TN_PG_PEERS_MAX) {
         return TENON_E_LIMIT;
     }
-    struct tn_pg_owner *peer = calloc(1, sizeof *peer);
+    struct tn_pg_owner *peer;
+    enum tenon_err rc = new_peer(scope, pid, &peer);
 
-    if (peer == NULL) {
-        return TENON_E_NOMEM;
+    if (rc != TENON_OK) {
+        return rc;
     }
-    peer->pid = *pid;
-    peer->hash_key = scope->groups.hash_key;
     TN_HASH_ADD(hh, scope->peers, scope->groups.hash_key, peer->pid.bytes,
                 peer->pid.len, peer);
     if (!TN_HASH_HAS(hh, peer)) {
-        free(peer);
+        free_peer(peer);
         return TENON_E_NOMEM;
     }
-    enum tenon_err rc =
-        scope->ops->monitor(scope->user, tn_pg_pid_term(pid), &peer->monitor);
-
+    rc = scope->ops->monitor(scope->user, tn_pg_pid_term(pid), &peer->monitor);
     if (rc != TENON_OK) {
         HASH_DELETE(hh, scope->peers, peer);
-        free(peer);
+        free_peer(peer);
         return rc;
     }
     *added = peer;
@@ -171,7 +198,7 @@ static void drop_peer(struct tn_pg_scope *scope, struct tn_pg_owner *peer)
         tn_pg_drop_entry(scope, &left, entry);
     }
     tn_pg_change_fini(&left);
-    free(peer);
+    free_peer(peer);
 }
 
 static bool is_on_node(const struct tn_pg_owner *peer, const char *name)

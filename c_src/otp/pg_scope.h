@@ -31,6 +31,8 @@ struct tn_pg_ops {
     /* Whether what the sender of the message that is being fed says of a
      * process counts. NULL: always. */
     bool (*may_claim)(void *user, tenon_term pid);
+    /* Whose message is being handled; NULL: nobody's, or no such function. */
+    tn_account *(*account)(void *user);
 };
 
 /* Embedded. */

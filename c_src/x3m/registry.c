@@ -277,7 +277,8 @@ static void take_services(struct tn_x3m *x3m,
 {
     struct tn_fold fold;
     bool done = false;
-    enum tenon_err rc = tn_remotes_fold_begin(&fold, account, message->services);
+    enum tenon_err rc =
+        tn_remotes_fold_begin(&fold, account, message->services);
 
     while (rc == TENON_OK && !done) {
         tn_x3m_lock(x3m);

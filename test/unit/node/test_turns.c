@@ -626,7 +626,7 @@ announce(const struct peer *from, const char *registry, size_t count)
 static void a_long_announcement_is_taken_by_a_worker(void **state)
 {
     size_t count = sized(100000, 10000);
-    size_t kept = count < TN_OFFERS_MAX ? count : TN_OFFERS_MAX;
+    size_t kept = count < TN_PEER_OFFERS_MAX ? count : TN_PEER_OFFERS_MAX;
     tenon_process *box = new_box(node, "box");
     tenon_error err = { 0 };
     struct peer from, other;

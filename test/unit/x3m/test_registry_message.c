@@ -406,13 +406,16 @@ static void offers_have_a_limit(void **state)
     (void)state;
     for (unsigned i = 0; i < TN_OFFERS_MAX; i++) {
         snprintf(service, sizeof service, "s%u", i);
-        assert_int_equal(tn_remotes_put(&remotes, NULL, service, "a@h", "M"), 0);
+        assert_int_equal(tn_remotes_put(&remotes, NULL, service, "a@h", "M"),
+                         0);
     }
     assert_int_equal(tn_remotes_put(&remotes, NULL, "more", "a@h", "M"),
                      TENON_E_LIMIT);
     assert_null(tn_remotes_find(&remotes, "more"));
-    assert_int_equal(tn_remotes_put(&remotes, NULL, "s7", "a@h", "N"), TENON_OK);
-    assert_int_equal(tn_remotes_put(&remotes, NULL, "s7", "b@h", "N"), TENON_E_LIMIT);
+    assert_int_equal(tn_remotes_put(&remotes, NULL, "s7", "a@h", "N"),
+                     TENON_OK);
+    assert_int_equal(tn_remotes_put(&remotes, NULL, "s7", "b@h", "N"),
+                     TENON_E_LIMIT);
     tn_remotes_fini(&remotes);
 }
 
@@ -424,9 +427,8 @@ static void one_peer_has_a_part_of_the_offers(void **state)
     tn_account *other = tn_account_of(budget, "other@h");
 
     (void)state;
-    assert_true(tn_account_take_many(greedy, TN_QUOTA_OFFERS,
-                                     TN_PEER_OFFERS_MAX - 1,
-                                     TN_PEER_OFFERS_MAX));
+    assert_true(tn_account_take_many(
+        greedy, TN_QUOTA_OFFERS, TN_PEER_OFFERS_MAX - 1, TN_PEER_OFFERS_MAX));
     assert_int_equal(tn_remotes_put(&remotes, greedy, "one", "a@h", "M"), 0);
     /* The same once more is no other offer. */
     assert_int_equal(tn_remotes_put(&remotes, greedy, "one", "a@h", "M"), 0);
