@@ -12,6 +12,7 @@
 
 #include "base/glob.h"
 #include "node/rules.h"
+#include "unit/support/growth.h"
 #include "unit/support/hash_key.h"
 
 /* ---- reading and asking --------------------------------------------------- */
@@ -355,6 +356,58 @@ static void each_limit_is_held(void **state)
     holds_to_limit("{peer,'*',[{names,['", "n", 255, "']}]}.", "atom");
 }
 
+/* ---- cost ----------------------------------------------------------------- */
+
+#define RIGHTS 100u
+
+static char *many_rights(unsigned size)
+{
+    size_t count = RIGHTS * growth_scale(size);
+    char *text = malloc(count * 24 + 64);
+    size_t at;
+
+    assert_non_null(text);
+    at = (size_t)sprintf(text, "{peer, '*', [{functions, [");
+    for (size_t i = 0; i < count; i++) {
+        at += (size_t)sprintf(text + at, "{m%zu, f, 1}%s", i,
+                              i + 1 < count ? ", " : "");
+    }
+    sprintf(text + at, "]}]}.");
+    return text;
+}
+
+/* Reads the rules, and asks for each of their functions. */
+static void read_rights(void *user, unsigned size)
+{
+    char **texts = user;
+    tn_rules *rules = rules_of(texts[size]);
+    const tn_rule *rule;
+
+    assert_int_equal(judge(rules, "a@h", NULL, &rule), LIMITED);
+    for (unsigned i = 0; i < RIGHTS * growth_scale(size); i++) {
+        char module[24];
+
+        snprintf(module, sizeof module, "m%u", i);
+        assert_true(has_function(rule, module, "f", 1));
+        assert_false(has_function(rule, module, "g", 1));
+    }
+    tn_rules_unref(rules);
+}
+
+static void what_a_peer_asks_for_is_not_searched_among_all_rights(void **state)
+{
+    char *texts[GROWTH_SIZES];
+
+    (void)state;
+    for (unsigned size = 0; size < GROWTH_SIZES; size++) {
+        texts[size] = many_rights(size);
+    }
+    assert_growth("rules", read_rights, texts);
+    for (unsigned size = 0; size < GROWTH_SIZES; size++) {
+        free(texts[size]);
+    }
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -372,6 +425,7 @@ int main(void)
         cmocka_unit_test(cookies_come_with_where_they_are),
         cmocka_unit_test(what_is_unknown_is_refused_by_name_and_line),
         cmocka_unit_test(each_limit_is_held),
+        cmocka_unit_test(what_a_peer_asks_for_is_not_searched_among_all_rights),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }
