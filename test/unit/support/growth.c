@@ -65,6 +65,15 @@ double growth_of(growth_read *read, void *user)
 
 void assert_growth(const char *what, growth_read *read, void *user)
 {
+#ifdef TN_HOSTILE
+    /* Every append moves the whole buffer there, so that what builds anything
+     * is quadratic. */
+    (void)what;
+    for (unsigned size = 0; size < GROWTH_SIZES; size++) {
+        read(user, size);
+    }
+    return;
+#endif
     double growth = growth_of(read, user);
 
     if (growth > GROWTH_MAX) {
