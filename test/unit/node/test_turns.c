@@ -105,7 +105,7 @@ static int stop_node(void **state)
 
 /* Keeps a thread of the node until it is opened. */
 struct gate {
-    sem_t entered, opened;
+    sem_t entered, opened, left;
 };
 
 static void pass(tenon_node *of, void *user)
@@ -115,6 +115,14 @@ static void pass(tenon_node *of, void *user)
     sem_post(&gate->entered);
     while (sem_wait(&gate->opened) != 0) {
     }
+    sem_post(&gate->left);
+}
+
+static void set_up(struct gate *gate)
+{
+    sem_init(&gate->entered, 0, 0);
+    sem_init(&gate->opened, 0, 0);
+    sem_init(&gate->left, 0, 0);
 }
 
 static void wait_until_entered(struct gate *gate)
@@ -125,23 +133,24 @@ static void wait_until_entered(struct gate *gate)
 
 static void close_worker(struct gate *gate)
 {
-    sem_init(&gate->entered, 0, 0);
-    sem_init(&gate->opened, 0, 0);
+    set_up(gate);
     OK(tn_node_run_on_worker(node, pass, gate));
     wait_until_entered(gate);
 }
 
 static void close_loop(struct gate *gate)
 {
-    sem_init(&gate->entered, 0, 0);
-    sem_init(&gate->opened, 0, 0);
+    set_up(gate);
     OK(tn_node_run_on_loop(node, pass, gate));
     wait_until_entered(gate);
 }
 
+/* Who waited there no longer looks at the gate afterwards. */
 static void open_gate(struct gate *gate)
 {
     sem_post(&gate->opened);
+    while (sem_wait(&gate->left) != 0) {
+    }
 }
 
 /* ---- peers -------------------------------------------------------------- */
