@@ -258,3 +258,25 @@ bool tn_may_claim(tenon_node *node,
     refused(node, access, &node->counts.claims_refused, "claim", which);
     return false;
 }
+
+/* {'EXIT', from, reason}, {'DOWN', ref, kind, object, reason} */
+static bool tells_an_end(tenon_term message)
+{
+    tenon_term tag;
+    size_t arity = tenon_term_count(message);
+
+    return tenon_term_type(message) == TENON_TYPE_TUPLE &&
+           (arity == 3 || arity == 5) &&
+           tenon_tuple_get(message, 0, &tag) == TENON_OK &&
+           tenon_term_is_atom(tag, arity == 3 ? "EXIT" : "DOWN");
+}
+
+bool tn_may_say(tenon_node *node, tn_access *access, tenon_term message)
+{
+    if (access == NULL || !tells_an_end(message)) {
+        return true;
+    }
+    refused(node, access, &node->counts.claims_refused, "claim",
+            "an end, by a plain message");
+    return false;
+}

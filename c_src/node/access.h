@@ -71,6 +71,11 @@ bool tn_may_claim(tenon_node *node,
                   const char *about,
                   size_t len);
 
+/* Whether a message may come by a plain send. One of the form in which exits and
+ * downs reach a process here tells the end of somebody, which only a signal
+ * of that one's node can tell. */
+bool tn_may_say(tenon_node *node, tn_access *access, tenon_term message);
+
 /* Whether the peer may reach a process: one with a registered name by the rule
  * for that name, also by its pid; one without, and a target that is nobody,
  * always. What serves every node of the cluster (rex, the scopes of pg) may be

@@ -218,7 +218,7 @@ static enum tenon_err start_dist(tenon_node *node,
 static void client_message(tenon_process *self, void *state, tenon_term message)
 {
     (void)state;
-    tn_requests_on_message(self->node, message);
+    tn_requests_on_message(self->node, tn_process_origin(self), message);
 }
 
 static enum tenon_err start_client(tenon_node *node, tenon_error *err)

@@ -558,6 +558,10 @@ static bool is_refused(tenon_node *node,
     switch (signal->kind) {
     case TN_SIG_SEND:
     case TN_SIG_SEND_NAME:
+        return !tn_may_reach(node, peer->access, signal->to, false) ||
+               !tn_may_say(node, peer->access, signal->payload);
+    case TN_SIG_SEND_ALIAS:
+        return !tn_may_say(node, peer->access, signal->payload);
     case TN_SIG_MONITOR:
     case TN_SIG_LINK:
         return !tn_may_reach(node, peer->access, signal->to, false);

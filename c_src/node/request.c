@@ -2,6 +2,7 @@
 /* Pending requests: made here, ended by replies, exits, losses, deadlines. */
 #include "node/request.h"
 
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 
@@ -124,6 +125,25 @@ static void end_by_ref(tenon_node *node,
     }
 }
 
+/* Who may do everything may also have been given the question by the process
+ * that was asked: a service's owner, a server that replies later. */
+static bool may_end(tenon_node *node, tenon_term ref, tn_access *origin)
+{
+    char asked[TENON_NODE_NAME_MAX_BYTES + 1];
+    if (origin == NULL) {
+        return true;
+    }
+    tn_lock(node);
+    const struct tn_request *request = find_locked(node, ref);
+    if (request != NULL) {
+        snprintf(asked, sizeof asked, "%s",
+                 request->peer == NULL ? node->name.full : request->peer->name);
+    }
+    tn_unlock(node);
+    return request == NULL ||
+           tn_may_claim(node, origin, "answer", asked, strlen(asked));
+}
+
 static void on_deadline(struct tn_timer *timer, void *user)
 {
     struct tn_request *request = user;
@@ -233,8 +253,7 @@ static bool read_end(struct tn_request *request,
 
 /* An alias is for whoever has it: a server may have left its reply to a process
  * of another node. What a peer says of its own processes counts for requests
- * to that peer only, and so does all that a limited peer says: the next
- * references are no secret. */
+ * to that peer only, and so does all that a limited peer says. */
 static struct tn_request *find_for_locked(tenon_node *node,
                                           const struct tn_peer *peer,
                                           const struct tn_signal *signal)
@@ -301,7 +320,9 @@ static bool ref_of_tag(tenon_term tag, tenon_term *ref)
            tenon_cursor_tail(&at, ref) == TENON_OK;
 }
 
-void tn_requests_on_message(tenon_node *node, tenon_term message)
+void tn_requests_on_message(tenon_node *node,
+                            tn_access *origin,
+                            tenon_term message)
 {
     tenon_term first;
     tenon_term second;
@@ -313,10 +334,11 @@ void tn_requests_on_message(tenon_node *node, tenon_term message)
         return;
     }
     size_t arity = tenon_term_count(message);
-    if (arity == 2 && ref_of_tag(first, &ref)) {
+    if (arity == 2 && ref_of_tag(first, &ref) && may_end(node, ref, origin)) {
         end_by_ref(node, ref, TN_END_REPLY, second);
     } else if (arity == 3 && tenon_term_is_atom(first, "io_reply") &&
-               tenon_tuple_get(message, 2, &reply) == TENON_OK) {
+               tenon_tuple_get(message, 2, &reply) == TENON_OK &&
+               may_end(node, second, origin)) {
         end_by_ref(node, second, TN_END_REPLY, reply);
     } else if (arity == 5 && tenon_term_is_atom(first, "DOWN")) {
         tenon_term reason;

@@ -115,8 +115,13 @@ bool tn_requests_on_signal(tenon_node *node,
 /* A message that came to the client process: {tag, reply}, {io_reply, ref,
  * reply} or {'DOWN', ...} of
  * a local monitor. Anything else, and what comes late, is dropped. Threads:
- * any, without the lock. */
-void tn_requests_on_message(tenon_node *node, tenon_term message);
+ * any, without the lock.
+ *
+ * origin  of the peer that sent it: a limited one answers only what it was
+ *         asked. */
+void tn_requests_on_message(tenon_node *node,
+                            tn_access *origin,
+                            tenon_term message);
 
 /* A peer is lost: takes at most `max` of its requests out of the table, into
  * `ended`, for tn_requests_end, which is called without the lock. False: none is

@@ -36,19 +36,27 @@ static enum tenon_err judge(tenon_term why, tenon_term reason)
 }
 
 /* The next message: the answer, or the end. False: not the end yet. */
-static bool read_end(tenon_term message, tenon_term reason, enum tenon_err *rc)
+static bool read_end(tenon_term message,
+                     const tenon_ref *monitor,
+                     tenon_term reason,
+                     enum tenon_err *rc)
 {
     tenon_term part[5];
+    tenon_ref ref;
     if (!tn_tuple_views(message, part, 5) ||
-        !tenon_term_is_atom(part[0], "DOWN")) {
+        !tenon_term_is_atom(part[0], "DOWN") ||
+        tenon_term_ref(part[1], &ref) != TENON_OK ||
+        !tenon_ref_equal(&ref, monitor)) {
         return false;
     }
     *rc = judge(part[4], reason);
     return true;
 }
 
-static enum tenon_err
-await_end(tenon_process *box, tenon_term reason, uint32_t timeout_ms)
+static enum tenon_err await_end(tenon_process *box,
+                                const tenon_ref *monitor,
+                                tenon_term reason,
+                                uint32_t timeout_ms)
 {
     uint64_t until = tn_now_ms() + timeout_ms;
     for (;;) {
@@ -61,7 +69,7 @@ await_end(tenon_process *box, tenon_term reason, uint32_t timeout_ms)
         if (rc != TENON_OK) {
             return rc == TENON_E_NOPROC ? TENON_E_STOPPED : rc;
         }
-        bool ended = read_end(tenon_value_term(message), reason, &rc);
+        bool ended = read_end(tenon_value_term(message), monitor, reason, &rc);
         tenon_value_free(message);
         if (ended) {
             return rc;
@@ -79,7 +87,7 @@ static enum tenon_err stop(tenon_process *box,
     if (rc == TENON_OK) {
         rc = ask(box, to, reason);
     }
-    return rc == TENON_OK ? await_end(box, reason, timeout_ms) : rc;
+    return rc == TENON_OK ? await_end(box, &ref, reason, timeout_ms) : rc;
 }
 
 enum tenon_err tenon_server_stop(tenon_node *node,

@@ -167,6 +167,14 @@ static bool is_ref_of(const tenon_task *task, tenon_term term)
            tenon_ref_equal(&ref, &task->ref);
 }
 
+/* Who may do everything may also have been given the work by the task. */
+static bool may_answer(const tenon_task *task)
+{
+    const char *asked = task->pid.node;
+    return tn_may_claim(task->node, tn_process_origin(task->self), "answer",
+                        asked, strlen(asked));
+}
+
 /* {ref, value}, or {'DOWN', ref, process, pid, reason}. */
 static void
 owner_on_message(tenon_process *self, void *state, tenon_term message)
@@ -175,7 +183,9 @@ owner_on_message(tenon_process *self, void *state, tenon_term message)
     tenon_term part[5];
     (void)self;
     if (tn_tuple_views(message, part, 2) && is_ref_of(task, part[0])) {
-        finish(task, TENON_OK, part[1]);
+        if (may_answer(task)) {
+            finish(task, TENON_OK, part[1]);
+        }
     } else if (tn_tuple_views(message, part, 5) &&
                tenon_term_is_atom(part[0], "DOWN") &&
                is_ref_of(task, part[1])) {

@@ -288,14 +288,25 @@ static bool is_reply(const struct tn_attempt *attempt,
     return is;
 }
 
+/* The provider may have passed the message on, to the node that owns what it is
+ * about. Others know the id too: whoever was tried before. */
+static bool may_reply(const struct tn_attempt *attempt, tn_access *origin)
+{
+    tenon_node *node = attempt->x3m->node;
+    const char *asked =
+        attempt->node[0] == '\0' ? node->name.full : attempt->node;
+
+    return tn_may_claim(node, origin, "answer", asked, strlen(asked));
+}
+
 /* A reply that comes before the return waits for it. */
 static void on_relay_message(tenon_process *self, void *state, tenon_term term)
 {
     struct tn_attempt *attempt = state;
     tenon_message message;
 
-    (void)self;
-    if (!is_reply(attempt, term, &message)) {
+    if (!is_reply(attempt, term, &message) ||
+        !may_reply(attempt, tn_process_origin(self))) {
         return;
     }
     tenon_message *reply = tn_message_copy(&message);
@@ -562,6 +573,7 @@ static enum tenon_err start_relay(struct tn_attempt *attempt, tenon_error *err)
         .state = attempt,
         .run_inline = true,
         .trap_exit = true,
+        .immortal = true, /* its pid is told to others, and easily guessed */
     };
 
     hold(attempt);

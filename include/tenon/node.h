@@ -320,7 +320,7 @@ typedef struct tenon_node_stats {
     uint64_t functions_refused;
     uint64_t services_refused;
     uint64_t names_refused;  /* signals to processes of such names */
-    uint64_t claims_refused; /* what limited peers said about other nodes */
+    uint64_t claims_refused; /* what limited peers said about others */
     /* Memory that this node keeps for peers (tenon_node_config.memory_max_bytes):
      * bytes now, the most at a time, and how often no more was read from a peer
      * because it had its part. Messages of such a peer that were dropped are in

@@ -138,7 +138,7 @@ static void makes_no_node_lost(void **state)
     settle(&evil);
     assert_true(is_known(good_name()));
     assert_true(is_up(ruled, good_name()));
-    assert_int_equal(claims(), 3);
+    assert_int_equal(claims(), 4);
     assert_true(has_logged("event=refused peer=" EVIL
                            " claim=\"remove_connection of "));
 }
