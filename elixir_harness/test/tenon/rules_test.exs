@@ -288,6 +288,24 @@ defmodule TenonHarness.RulesTest do
     end
   end
 
+  test "what another was asked is answered by no guest, but by whom it was passed on to" do
+    [friend, guest] = for _ <- 1..2, do: start_beam()
+    rules = "{peer, '#{friend.name}', all}.\n{peer, '#{guest.name}', []}.\n"
+    tenon = ruled(rules, args: ["--load", TenonNode.client_so()])
+    for beam <- [friend, guest], do: assert(ping(beam, tenon.name) == :pong)
+    {:ok, here} = GenServer.start(TenonHarness.Counter, {nil, 0})
+    args = [here, {:hand_on, self()}, 60_000]
+    asked = Task.async(fn -> :rpc.call(tenon.name, :client, :call, args) end)
+    assert_receive {:from, {client, tag} = from}, 10_000
+    on(guest, from: from, do: GenServer.reply(from, :forged))
+    on(guest, client: client, tag: tag, do: send(client, {tag, :forged}))
+    Wait.until("the guest to be refused", fn -> counted(tenon, :claims_refused) == 1 end)
+    assert Task.yield(asked, 0) == nil
+    on(friend, from: from, do: GenServer.reply(from, :passed_on))
+    assert Wait.await(asked) == {:OK, :passed_on}
+    GenServer.stop(here)
+  end
+
   test "an answer is sent to processes of the guest's own alone" do
     {tenon, guest} = limited("[{names, [echo]}]")
     c = tenon.name
