@@ -57,3 +57,16 @@ enum tenon_err tn_file_read(
         return tn_error(err, rc, "reading %s: out of memory", path);
     }
 }
+
+void tn_open_standard_descriptors(void)
+{
+    /* open(2) gives the lowest that is free. */
+    int fd;
+
+    do {
+        fd = open("/dev/null", O_RDWR);
+    } while (fd >= 0 && fd <= STDERR_FILENO);
+    if (fd > STDERR_FILENO) {
+        close(fd);
+    }
+}

@@ -3,8 +3,8 @@
  * Keeps no files and no state. */
 #include "base/log.h"
 
-#include <errno.h>
 #include <inttypes.h>
+#include <poll.h>
 #include <stdarg.h>
 #include <stdbool.h>
 #include <stdio.h>
@@ -178,16 +178,17 @@ static void add_pair(struct line *line, const char *key, const char *value)
     }
 }
 
-static void write_all_to_stderr(const char *line, size_t len)
+void tn_log_to_stderr(const char *line, size_t len)
 {
-    ssize_t n;
+    struct pollfd out = { .fd = STDERR_FILENO, .events = POLLOUT };
 
-    /* A log that cannot be written is no reason to stop; a short write is
-     * only seen on a full pipe, and one line in pieces is worse than a cut
-     * one. */
-    do {
-        n = write(STDERR_FILENO, line, len);
-    } while (n < 0 && errno == EINTR);
+    if (poll(&out, 1, 0) > 0) {
+        /* One line in pieces is worse than a cut one, and there is nobody to
+         * tell that a log cannot be written. */
+        ssize_t n = write(STDERR_FILENO, line, len);
+
+        (void)n;
+    }
 }
 
 static void
@@ -209,7 +210,7 @@ end_line(struct line *line, const struct tn_log *log, enum tn_level level)
     if (log->write != NULL) {
         log->write(log->user, (int)level, line->bytes, line->len);
     } else {
-        write_all_to_stderr(line->bytes, line->len);
+        tn_log_to_stderr(line->bytes, line->len);
     }
 }
 

@@ -21,7 +21,7 @@ enum tn_level { TN_DEBUG, TN_INFO, TN_WARN, TN_ERROR, TN_SILENT };
 struct tn_log {
     enum tn_level min; /* events below are dropped */
     /* Called with one whole line and its newline, by any thread, also at the
-     * same time by several. NULL: one write(2) to stderr. */
+     * same time by several; must not block. NULL: tn_log_to_stderr. */
     void (*write)(void *user, int level, const char *line, size_t len);
     void *user;
 };
@@ -34,7 +34,7 @@ struct tn_log {
  * event  a word of the program, not quoted.
  * ...    pairs of const char * key (a word of the program) and const char *
  *        value (any bytes up to NUL; NULL drops the pair), then NULL.
- * Threads: any. Blocks: as the writer does. */
+ * Threads: any. Blocks: as `write` does. */
 void tn_log(const struct tn_log *log,
             enum tn_level level,
             const char *event,
@@ -54,6 +54,11 @@ void tn_log_pairs(const struct tn_log *log,
                   const char *event,
                   const struct tn_log_pair *pairs,
                   size_t count);
+
+/* Writes a line to standard error, or nothing of it when that takes nothing at
+ * the moment: for lines outside of the life of a node, which has a thread for
+ * them. */
+void tn_log_to_stderr(const char *line, size_t len);
 
 /* "debug", "info", "warn", "error"; "silent". */
 const char *tn_level_name(enum tn_level level);

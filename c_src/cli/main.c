@@ -1,7 +1,9 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* The `tenon` command: picks the subcommand. */
+#include <fcntl.h>
 #include <stdio.h>
 #include <string.h>
+#include <unistd.h>
 
 #include "cli/options.h"
 
@@ -37,8 +39,23 @@ static int run_command(const struct cli_command *command, int argc, char **argv)
     return command->run(&settings);
 }
 
+/* As tenon_node_start does, but before anything is opened or printed: those of
+ * the descriptors 0 to 2 that are closed are opened on /dev/null. */
+static void open_standard_descriptors(void)
+{
+    int fd;
+
+    do {
+        fd = open("/dev/null", O_RDWR);
+    } while (fd >= 0 && fd <= STDERR_FILENO);
+    if (fd > STDERR_FILENO) {
+        close(fd);
+    }
+}
+
 int main(int argc, char **argv)
 {
+    open_standard_descriptors();
     if (argc < 2) {
         cli_print_overview(stderr);
         return CLI_USAGE;

@@ -9,10 +9,12 @@
 #include "base/clock.h"
 #include "base/condition.h"
 #include "base/error.h"
+#include "base/file.h"
 #include "base/random.h"
 #include "dist/flags.h"
 #include "node/atoms.h"
 #include "node/loop.h"
+#include "node/output.h"
 #include "node/quota.h"
 #include "node/rules_load.h"
 
@@ -38,50 +40,6 @@ tn_sized_copy(void *to, size_t to_size, const void *from, size_t from_size)
         }
     }
     return TENON_OK;
-}
-
-static void write_log(void *user, int level, const char *line, size_t len)
-{
-    tenon_node *node = user;
-    static const enum tenon_log_level levels[] = {
-        [TN_DEBUG] = TENON_LOG_DEBUG,
-        [TN_INFO] = TENON_LOG_INFO,
-        [TN_WARN] = TENON_LOG_WARNING,
-        [TN_ERROR] = TENON_LOG_ERROR,
-    };
-    if (len > 0 && line[len - 1] == '\n') {
-        len--;
-    }
-    node->log_fn(node->log_user, levels[level], line, len);
-}
-
-static enum tn_level least_level(enum tenon_log_level level)
-{
-    switch (level) {
-    case TENON_LOG_DEBUG:
-        return TN_DEBUG;
-    case TENON_LOG_WARNING:
-        return TN_WARN;
-    case TENON_LOG_ERROR:
-        return TN_ERROR;
-    case TENON_LOG_NONE:
-        return TN_SILENT;
-    case TENON_LOG_DEFAULT:
-    case TENON_LOG_INFO:
-        break;
-    }
-    return TN_INFO;
-}
-
-static void set_log(tenon_node *node, const tenon_node_config *config)
-{
-    node->log.min = least_level(config->log_level);
-    if (config->log != NULL) {
-        node->log_fn = config->log;
-        node->log_user = config->log_user;
-        node->log.write = write_log;
-        node->log.user = node;
-    }
 }
 
 static enum tenon_err set_identity(tenon_node *node,
@@ -300,15 +258,16 @@ no_processes:
 
 tenon_node *tn_node_start(const tenon_node_config *config)
 {
+    tn_open_standard_descriptors();
     tenon_node *node = calloc(1, sizeof(*node));
     if (node == NULL) {
         tn_error(config->err, TENON_E_NOMEM, "out of memory for a node");
         return NULL;
     }
     init_lists(node);
-    set_log(node, config);
     set_limits(node, config);
-    if (set_identity(node, config) != TENON_OK ||
+    if (tn_output_start(node, config) != TENON_OK ||
+        set_identity(node, config) != TENON_OK ||
         set_secrets(node, config->err) != TENON_OK) {
         goto failed;
     }
@@ -331,6 +290,8 @@ failed:
     tn_budget_unref(node->budget);
     tn_rules_load_fini(node);
     tn_transport_fini(&node->transport);
+    tn_output_stop(node);
+    tn_output_free(node);
     free(node);
     return NULL;
 }
@@ -393,6 +354,7 @@ static void free_node(tenon_node *node)
     tn_rules_load_fini(node);
     tn_transport_fini(&node->transport);
     tn_budget_unref(node->budget);
+    tn_output_free(node);
     fini_locks(node);
     free(node);
 }
@@ -413,14 +375,17 @@ void tenon_node_stop(tenon_node *node)
     tn_unlock(node);
     tn_processes_end_all(node);
     (void)tn_node_call_on_loop(node, end_requests, NULL);
+    tn_writer_close(node->stdout_writer, TN_OUTPUT_DRAIN_MS);
     tn_loop_drain(node, STOP_DRAIN_MS);
     bool ended = tn_workers_stop(&node->workers, node->stop_workers_ms);
+    tn_writer_wait(node->stdout_writer); /* it sends answers */
     tn_loop_close(node, ended);
     if (ended) {
         tn_workers_fini(&node->workers);
     }
     tn_log(&node->log, ended ? level : TN_WARN, "stopped", "node",
            node->name.full, "handlers", ended ? NULL : "still running", NULL);
+    tn_output_stop(node);
     if (ended) {
         free_node(node);
     }
@@ -615,6 +580,8 @@ void tenon_node_get_stats(tenon_node *node,
     all.workers = node->workers.total;
     pthread_mutex_unlock(&node->workers.lock);
     count_turns(node, &all);
+    all.log_lines_lost = tn_writer_lost(node->log_writer);
+    all.prints_refused = tn_writer_lost(node->stdout_writer);
     memset(stats, 0, size);
     memcpy(stats, &all, size < sizeof(all) ? size : sizeof(all));
 }

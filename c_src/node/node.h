@@ -16,6 +16,7 @@
 #include "base/log.h"
 #include "base/siphash.h"
 #include "base/turn.h"
+#include "base/writer.h"
 #include "dist/conn.h"
 #include "dist/epmd.h"
 #include "dist/identity.h"
@@ -74,9 +75,10 @@ struct tenon_node {
     size_t output_max_bytes;
     tn_budget *budget; /* of what peers make this node keep */
     struct tn_log log;
-    tenon_log_fn log_fn;
-    void *log_user;
-    pthread_t loop_thread; /* once loop_started */
+    bool logs_to_stderr;
+    tn_writer *log_writer;    /* has a lock of its own, as the next */
+    tn_writer *stdout_writer; /* what the group leader prints */
+    pthread_t loop_thread;    /* once loop_started */
     bool loop_started;
     char cookie[TN_COOKIE_MAX_BYTES + 1]; /* until the node is published */
     tenon_process *client;                /* whose pid our requests come from */

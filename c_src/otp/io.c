@@ -3,40 +3,14 @@
 #include "otp/io.h"
 
 #include <errno.h>
-#include <poll.h>
+#include <stdlib.h>
 #include <string.h>
-#include <unistd.h>
 
 #include "base/error.h"
 #include "node/node.h"
 #include "otp/gen.h"
 
-/* How long a reader of our standard output may leave it full. */
-#define WRITE_WAIT_MS 1000
-
 /* ---- requests ---------------------------------------------------------- */
-
-/* Standard output may be a pipe that nobody reads: what does not go out in
- * time is dropped, as the requester could not do anything about it. */
-static void write_out(const struct tn_buf *text)
-{
-    size_t done = 0;
-    while (done < text->len) {
-        struct pollfd out = { .fd = STDOUT_FILENO, .events = POLLOUT };
-        int ready = poll(&out, 1, WRITE_WAIT_MS);
-        if (ready == 0 || (ready < 0 && errno != EINTR)) {
-            return;
-        }
-        if (ready < 0) {
-            continue;
-        }
-        ssize_t n = write(STDOUT_FILENO, text->bytes + done, text->len - done);
-        if (n < 0 && errno != EINTR && errno != EAGAIN) {
-            return;
-        }
-        done += n > 0 ? (size_t)n : 0;
-    }
-}
 
 /* Of a request of that many elements; those without an encoding are older. */
 static enum tenon_io_encoding encoding_of(const tenon_term *part, size_t arity)
@@ -46,38 +20,37 @@ static enum tenon_io_encoding encoding_of(const tenon_term *part, size_t arity)
                                                            : TENON_IO_UNICODE;
 }
 
-/* {put_chars, encoding, chars} or {put_chars, encoding, module, function,
- * args}; the forms without encoding are Latin-1's and older. */
-static enum tenon_err put_chars(tenon_term request)
+/* Appends what {put_chars, encoding, chars} prints, or {put_chars, encoding,
+ * module, function, args}; the forms without encoding are Latin-1's and older.
+ * Nothing of it on failure. */
+static enum tenon_err put_chars(struct tn_buf *out, tenon_term request)
 {
-    struct tn_buf text;
     tenon_term part[5];
+    size_t before = out->len;
     size_t arity = tenon_term_count(request);
     enum tenon_err rc = TENON_E_TERM_SHAPE;
     if (arity < 2 || arity > 5 || !tn_tuple_views(request, part, arity)) {
         return rc;
     }
-    tn_buf_init(&text, TN_IO_TEXT_MAX_BYTES);
     if (arity <= 3) {
-        rc = tn_io_text(&text, encoding_of(part, arity), part[arity - 1]);
+        rc = tn_io_text(out, encoding_of(part, arity), part[arity - 1]);
     } else if (tenon_term_is_atom(part[arity - 3], "io_lib") &&
                tenon_term_is_atom(part[arity - 2], "format")) {
         tenon_term call[2];
         if (tn_list_views(part[arity - 1], call, 2)) {
-            rc = tn_io_format(&text, call[0], call[1]);
+            rc = tn_io_format(out, call[0], call[1]);
         }
     }
-    if (rc == TENON_OK) {
-        write_out(&text);
+    if (rc != TENON_OK) {
+        out->len = before;
     }
-    tn_buf_fini(&text);
     return rc;
 }
 
-static const char *answer(tenon_term request);
+static const char *answer(struct tn_buf *out, tenon_term request);
 
 /* The result of the first that fails, else of the last. */
-static const char *answer_all(tenon_term requests)
+static const char *answer_all(struct tn_buf *out, tenon_term requests)
 {
     tenon_cursor at;
     tenon_term request;
@@ -86,7 +59,7 @@ static const char *answer_all(tenon_term requests)
     while (tenon_cursor_next(&at, &request)) {
         /* A request inside a request is answered only once. */
         result = tenon_match(request, "{:requests, _}") ? "{:error, :request}"
-                                                        : answer(request);
+                                                        : answer(out, request);
         if (result[0] == '{') {
             break;
         }
@@ -115,8 +88,9 @@ static const char *answer_verb(tenon_term verb)
     return "{:error, :request}";
 }
 
-/* The reply as a pattern: :ok, :eof, a list of options, or {:error, reason}. */
-static const char *answer(tenon_term request)
+/* The reply as a pattern: :ok, :eof, a list of options, or {:error, reason}.
+ * out: what is to be printed before the reply. */
+static const char *answer(struct tn_buf *out, tenon_term request)
 {
     tenon_term verb;
     if (tenon_term_is_atom(request, "getopts")) {
@@ -126,38 +100,144 @@ static const char *answer(tenon_term request)
         return "{:error, :request}";
     }
     if (tenon_term_is_atom(verb, "put_chars")) {
-        return put_chars(request) == TENON_OK ? ":ok" : "{:error, :badarg}";
+        return put_chars(out, request) == TENON_OK ? ":ok"
+                                                   : "{:error, :badarg}";
     }
     if (tenon_match(request, "{:requests, ~t}", &verb)) {
-        return answer_all(verb);
+        return answer_all(out, verb);
     }
     return answer_verb(verb);
+}
+
+/* Whoever prints waits until it is written, as at a BEAM's `user`. */
+struct printed {
+    tenon_node *node;
+    tenon_value *from;
+    tenon_value *reply_as;
+    const char *result;
+};
+
+static void printed_free(struct printed *printed)
+{
+    tenon_value_free(printed->from);
+    tenon_value_free(printed->reply_as);
+    free(printed);
+}
+
+static void reply(tenon_node *node,
+                  tenon_term from,
+                  tenon_term reply_as,
+                  const char *result)
+{
+    tenon_value *value = tenon_value_format(result);
+    tenon_value *message = tenon_value_format("{:io_reply, ~t, ~t}", reply_as,
+                                              tenon_value_term(value));
+    (void)tn_send_answer(node, tn_process_pid(node->group_leader), from,
+                         tenon_value_term(message));
+    tenon_value_free(message);
+    tenon_value_free(value);
+}
+
+static const char *error_of(int sys_errno)
+{
+    switch (sys_errno) {
+    case ENOSPC:
+        return "{:error, :enospc}";
+    case EPIPE:
+        return "{:error, :epipe}";
+    default:
+        return "{:error, :eio}";
+    }
+}
+
+static void is_printed(void *user, enum tn_written what, int sys_errno)
+{
+    struct printed *printed = user;
+    if (what != TN_WRITE_LEFT) {
+        reply(printed->node, tenon_value_term(printed->from),
+              tenon_value_term(printed->reply_as),
+              what == TN_WRITTEN ? printed->result : error_of(sys_errno));
+    }
+    printed_free(printed);
+}
+
+static struct printed *printed_new(tenon_node *node,
+                                   tenon_term from,
+                                   tenon_term reply_as,
+                                   const char *result)
+{
+    struct printed *printed = malloc(sizeof *printed);
+    if (printed == NULL) {
+        return NULL;
+    }
+    *printed = (struct printed){
+        .node = node,
+        .from = tenon_value_new(from),
+        .reply_as = tenon_value_new(reply_as),
+        .result = result,
+    };
+    if (printed->from == NULL || printed->reply_as == NULL) {
+        printed_free(printed);
+        return NULL;
+    }
+    return printed;
+}
+
+/* Hands the text to the writer, which then replies; a reader who does not read
+ * keeps a bounded number of printers waiting, and those beyond are refused. */
+static bool print(tenon_node *node,
+                  const struct tn_buf *text,
+                  tenon_term from,
+                  tenon_term reply_as,
+                  const char *result)
+{
+    struct printed *printed = printed_new(node, from, reply_as, result);
+    if (printed == NULL) {
+        return false;
+    }
+    const struct tn_text_out out = {
+        .bytes = text->bytes,
+        .len = text->len,
+        .extra_bytes = sizeof *printed + from.len + reply_as.len,
+        .done = is_printed,
+        .user = printed,
+    };
+    if (tn_writer_push(node->stdout_writer, &out) == TENON_OK) {
+        return true;
+    }
+    printed_free(printed);
+    return false;
 }
 
 static void on_message(tenon_process *self, void *state, tenon_term message)
 {
     (void)state;
+    tenon_node *node = tenon_process_node(self);
     tenon_term from, reply_as, request;
+    struct tn_buf text;
     if (!tenon_match(message, "{:io_request, ~t, ~t, ~t}", &from, &reply_as,
                      &request) ||
-        !tn_may_answer(tenon_process_node(self), tn_process_origin(self), from,
-                       false)) {
+        !tn_may_answer(node, tn_process_origin(self), from, false)) {
         return;
     }
-    tenon_value *result = tenon_value_format(answer(request));
-    tenon_value *reply = tenon_value_format("{:io_reply, ~t, ~t}", reply_as,
-                                            tenon_value_term(result));
-    (void)tn_send_answer(tenon_process_node(self), tn_process_pid(self), from,
-                         tenon_value_term(reply));
-    tenon_value_free(reply);
-    tenon_value_free(result);
+    tn_buf_init(&text, TN_IO_TEXT_MAX_BYTES);
+    const char *result = answer(&text, request);
+    if (text.len == 0) {
+        reply(node, from, reply_as, result);
+    } else if (!print(node, &text, from, reply_as, result)) {
+        reply(node, from, reply_as, "{:error, :enospc}");
+    }
+    tn_buf_fini(&text);
 }
 
 enum tenon_err tn_io_start(tenon_node *node, tenon_error *err)
 {
     static const struct tn_process_class io = { .on_message = on_message };
-    tenon_process *process = tn_process_start(
-        node, &(struct tn_process_spec){ .class = &io, .immortal = true }, err);
+    tenon_process *process =
+        tn_process_start(node,
+                         &(struct tn_process_spec){
+                             .class = &io, .name = "user", .immortal = true },
+                         err);
     if (process == NULL) {
         return TENON_E_NOMEM;
     }

@@ -113,6 +113,8 @@ static void build_node(tenon_node *node, tenon_builder *out)
         { "memory_peak_bytes", stats.memory_peak_bytes },
         { "reads_paused", stats.reads_paused },
         { "quotas_reached", stats.quotas_reached },
+        { "log_lines_lost", stats.log_lines_lost },
+        { "prints_refused", stats.prints_refused },
     };
     tenon_build_map(out, sizeof counts / sizeof counts[0]);
     for (size_t i = 0; i < sizeof counts / sizeof counts[0]; i++) {

@@ -33,12 +33,21 @@ enum tenon_log_level {
 };
 
 /* Takes one finished line of key=value pairs without line end.
- * Called on any thread, also several at a time; must not block and must not
- * call back into the node. line: borrowed. */
+ * Called on a thread of the node that does nothing else, one line at a time.
+ * While it blocks, lines wait, and what is above TENON_LOG_WAITING_MAX_BYTES is
+ * lost, counted and logged. At the stop what waits is written for a second at
+ * most; a call that has not returned then is left alone, and is the last one.
+ * It must not call back into the node. line: borrowed. */
 typedef void (*tenon_log_fn)(void *user,
                              enum tenon_log_level level,
                              const char *line,
                              size_t len);
+
+/* Most bytes of log lines that wait to be written; and of texts that wait to
+ * be printed for the group leader (<tenon/io.h>), whose printers are refused
+ * with enospc above it. */
+#define TENON_LOG_WAITING_MAX_BYTES 1048576
+#define TENON_PRINT_WAITING_MAX_BYTES 2097152
 
 /* How to start a node. Zero means default. Strings are copied. */
 typedef struct tenon_node_config {
@@ -68,7 +77,7 @@ typedef struct tenon_node_config {
      * 100000 and 64 MiB. What comes above is dropped, counted and logged. */
     uint32_t mailbox_max_messages;
     size_t mailbox_max_bytes;
-    /* NULL: lines go to stderr. */
+    /* NULL: lines go to stderr, written by the same thread. */
     tenon_log_fn log;
     void *log_user;
     enum tenon_log_level log_level;
@@ -134,7 +143,8 @@ typedef struct tenon_node_config {
 #define TENON_COOKIES_MAX 4096
 
 /* Starts a node: takes its identity, listens, starts epmd when none runs,
- * registers there, and serves from then on, on threads of its own.
+ * registers there, and serves from then on, on threads of its own. Those of
+ * the descriptors 0 to 2 that are closed are opened on /dev/null before.
  *
  * config  borrowed.
  * size    sizeof the caller's tenon_node_config: a library newer or older
@@ -202,8 +212,9 @@ TENON_API void tenon_node_request_stop(tenon_node *node);
  * threads and frees it.
  *
  * node  taken; NULL is fine. No other thread may use it any more.
- * Threads: one, not a handler. Blocks: two seconds at most. A handler that
- * still runs then is left alone, with the memory of its node. */
+ * Threads: one, not a handler. Blocks: two seconds at most, and one more while
+ * nobody reads the log. A handler that still runs then is left alone, with the
+ * memory of its node. */
 TENON_API void tenon_node_stop(tenon_node *node);
 
 /* The full name, "calc@host". Borrowed until the node is stopped. */
@@ -270,7 +281,7 @@ tenon_node_watch_peers(tenon_node *node, tenon_peer_fn fn, void *user);
  * ...    pairs of const char * key (a word of the program) and const char *
  *        value (borrowed; any bytes up to NUL, quoted and escaped where
  *        needed; NULL drops the pair), then NULL.
- * Threads: any. Blocks: as the node's log function does. */
+ * Threads: any. Blocks: no. */
 TENON_API TENON_NULL_LAST void tenon_node_log(tenon_node *node,
                                               enum tenon_log_level level,
                                               const char *event,
@@ -337,6 +348,9 @@ typedef struct tenon_node_stats {
     uint64_t loop_cpu_us;
     uint64_t loop_turn_max_us;
     uint64_t loop_turn_counts[TENON_LOOP_TURN_BUCKETS];
+    /* because the log, or standard output, is not read fast enough */
+    uint64_t log_lines_lost;
+    uint64_t prints_refused;
 } tenon_node_stats;
 
 /* stats: borrowed, `size` bytes of it are filled (sizeof *stats).

@@ -6,10 +6,12 @@
 #include <stdint.h>
 
 #include <cmocka.h>
+#include <fcntl.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/stat.h>
+#include <sys/wait.h>
 #include <unistd.h>
 
 #include "base/file.h"
@@ -92,6 +94,36 @@ static void a_pipe_that_nobody_writes_is_not_waited_for(void **state)
     rmdir(pipe);
 }
 
+/* In a child, which has nothing to lose; 0: as it shall be. */
+static int start_without(int closed)
+{
+    struct stat null_device, opened;
+
+    close(closed);
+    tn_open_standard_descriptors();
+    if (stat("/dev/null", &null_device) != 0 || fstat(closed, &opened) != 0 ||
+        opened.st_rdev != null_device.st_rdev) {
+        return 1;
+    }
+    return dup(closed) > STDERR_FILENO ? 0 : 2;
+}
+
+static void a_standard_descriptor_that_is_closed_is_opened(void **state)
+{
+    (void)state;
+    for (int fd = 0; fd <= STDERR_FILENO; fd++) {
+        pid_t child = fork();
+        int status;
+
+        if (child == 0) {
+            _exit(start_without(fd));
+        }
+        assert_true(child > 0);
+        assert_int_equal(waitpid(child, &status, 0), child);
+        assert_int_equal(status, 0);
+    }
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -99,6 +131,7 @@ int main(void)
         cmocka_unit_test(a_larger_file_is_refused_by_its_name),
         cmocka_unit_test(a_file_that_cannot_be_read_is_told),
         cmocka_unit_test(a_pipe_that_nobody_writes_is_not_waited_for),
+        cmocka_unit_test(a_standard_descriptor_that_is_closed_is_opened),
     };
     return cmocka_run_group_tests(tests, write_it, remove_it);
 }

@@ -393,6 +393,91 @@ static void references_have_64_bits_that_nobody_can_foretell(void **state)
     tenon_node_stop(node);
 }
 
+/* ---- log ---------------------------------------------------------------- */
+
+/* A log that takes no line until it is told to. */
+static struct stuck_log {
+    pthread_mutex_t lock;
+    pthread_cond_t changed;
+    bool release;
+    atomic_uint lines;
+} stuck_log = { .lock = PTHREAD_MUTEX_INITIALIZER,
+                .changed = PTHREAD_COND_INITIALIZER };
+
+static void
+stick(void *user, enum tenon_log_level level, const char *line, size_t len)
+{
+    struct stuck_log *log = user;
+    (void)level;
+    (void)line;
+    (void)len;
+    pthread_mutex_lock(&log->lock);
+    while (!log->release) {
+        pthread_cond_wait(&log->changed, &log->lock);
+    }
+    pthread_mutex_unlock(&log->lock);
+    atomic_fetch_add(&log->lines, 1);
+}
+
+static void a_log_that_takes_nothing_stops_nothing(void **state)
+{
+    (void)state;
+    tenon_error err = { 0 };
+    char name[64];
+    char text[900];
+    tenon_node_stats stats;
+    memset(text, 'x', sizeof text);
+    text[sizeof text - 1] = '\0';
+    new_name(name, "stuck");
+    tenon_node_config config = config_of(name, &err);
+    config.log = stick;
+    config.log_user = &stuck_log;
+    tenon_node *node = tenon_node_start(&config);
+    assert_non_null(node);
+    for (unsigned i = 0; i < TENON_LOG_WAITING_MAX_BYTES / sizeof text; i++) {
+        tenon_node_log(node, TENON_LOG_INFO, "much", "text", text, NULL);
+    }
+    tenon_node_get_stats(node, &stats, sizeof stats); /* the loop runs */
+    assert_true(stats.log_lines_lost > 0);
+    stop_without_waiting(node);
+    assert_int_equal(atomic_load(&stuck_log.lines), 0);
+    pthread_mutex_lock(&stuck_log.lock);
+    stuck_log.release = true;
+    pthread_cond_broadcast(&stuck_log.changed);
+    pthread_mutex_unlock(&stuck_log.lock);
+    /* The line that was under way, and no other one. */
+    WAIT_FOR(atomic_load(&stuck_log.lines) == 1);
+}
+
+static void
+count_line(void *user, enum tenon_log_level level, const char *line, size_t len)
+{
+    unsigned *lines = user;
+    (void)level;
+    (void)line;
+    (void)len;
+    ++*lines; /* read when the node is gone */
+}
+
+static void what_is_logged_is_written_when_the_stop_is_over(void **state)
+{
+    (void)state;
+    tenon_error err = { 0 };
+    char name[64];
+    unsigned lines = 0;
+    new_name(name, "logs");
+    tenon_node_config config = config_of(name, &err);
+    config.log = count_line;
+    config.log_user = &lines;
+    tenon_node *node = tn_node_start(&config);
+    assert_non_null(node);
+    for (unsigned i = 0; i < 500; i++) {
+        tenon_node_log(node, TENON_LOG_INFO, "one", NULL);
+    }
+    tenon_node_stop(node);
+    assert_int_equal(lines, 500);
+}
+
 static void stats_fit_the_program_that_asks(void **state)
 {
     (void)state;
@@ -429,6 +514,8 @@ int main(void)
         cmocka_unit_test(jobs_that_are_queued_run_before_the_stop_is_over),
         cmocka_unit_test(references_differ),
         cmocka_unit_test(references_have_64_bits_that_nobody_can_foretell),
+        cmocka_unit_test(a_log_that_takes_nothing_stops_nothing),
+        cmocka_unit_test(what_is_logged_is_written_when_the_stop_is_over),
         cmocka_unit_test(stats_fit_the_program_that_asks),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);

@@ -36,13 +36,13 @@ ignore_log(void *user, enum tenon_log_level level, const char *line, size_t len)
     (void)len;
 }
 
-static inline tenon_node *own_node_start(void)
+static inline tenon_node *own_node_start_logging(tenon_log_fn log)
 {
     tenon_error err = { 0 };
     tenon_node_config config = {
         .name = OWN_NAME,
         .cookie = "unit",
-        .log = ignore_log,
+        .log = log,
         .no_global = true,
         .connect_timeout_ms = DEADLINE_MS,
         .err = &err,
@@ -61,6 +61,11 @@ static inline tenon_node *own_node_start(void)
     OK(tn_global_start(node, &err));
     OK(tn_loop_start(node, &err));
     return node;
+}
+
+static inline tenon_node *own_node_start(void)
+{
+    return own_node_start_logging(ignore_log);
 }
 
 /* A teardown for tests whose state is the node. */

@@ -8,6 +8,8 @@
 #include <stdio.h>
 
 #include <cmocka.h>
+#include <fcntl.h>
+#include <unistd.h>
 
 #include "otp/io.h"
 #include "own_node.h"
@@ -311,6 +313,119 @@ static void the_own_group_leader_takes_text_in_its_encoding(void **state)
     me_free(&me);
 }
 
+/* ---- standard output that is not read -------------------------------------- */
+
+/* Standard output is a pipe from here on. */
+struct piped {
+    int before, reads, writes;
+};
+
+static struct piped pipe_stdout(void)
+{
+    int ends[2];
+    (void)fflush(stdout);
+    assert_int_equal(pipe(ends), 0);
+    struct piped piped = { dup(STDOUT_FILENO), ends[0], ends[1] };
+    assert_int_equal(dup2(piped.writes, STDOUT_FILENO), STDOUT_FILENO);
+    return piped;
+}
+
+static void restore_stdout(const struct piped *piped)
+{
+    assert_int_equal(dup2(piped->before, STDOUT_FILENO), STDOUT_FILENO);
+    close(piped->before);
+    close(piped->reads);
+    close(piped->writes);
+}
+
+#define PRINTERS 20
+#define PRINTED_BYTES (TENON_PRINT_WAITING_MAX_BYTES / 10)
+
+static void print_large(struct me *me)
+{
+    static char text[PRINTED_BYTES];
+    tenon_pid leader;
+    tenon_process_pid(me->node->group_leader, &leader);
+    memset(text, 'x', sizeof text);
+    OK(tenon_send_format(me->node, &(tenon_dest){ .pid = &leader },
+                         "{:io_request, ~p, 1, {:put_chars, :unicode, ~b}}",
+                         &me->pid, text, sizeof text));
+}
+
+static void read_out(int fd, size_t len)
+{
+    static char text[65536];
+    while (len > 0) {
+        ssize_t n = read(fd, text, len < sizeof text ? len : sizeof text);
+        assert_true(n > 0);
+        len -= (size_t)n;
+    }
+}
+
+static void who_prints_waits_for_the_reader_or_is_refused(void **state)
+{
+    struct me me = me_new(*state);
+    struct piped piped = pipe_stdout();
+    tenon_node_stats stats;
+    /* Not read: nothing is answered but what there is no room for. */
+    for (unsigned i = 0; i < PRINTERS; i++) {
+        print_large(&me);
+    }
+    do {
+        tenon_node_get_stats(me.node, &stats, sizeof stats);
+    } while (stats.prints_refused < PRINTERS - 9);
+    for (unsigned i = 0; i < PRINTERS - 9; i++) {
+        assert_next(&me, "{:io_reply, 1, {:error, :enospc}}");
+    }
+    read_out(piped.reads, 9 * PRINTED_BYTES);
+    for (unsigned i = 0; i < 9; i++) {
+        assert_next(&me, "{:io_reply, 1, :ok}");
+    }
+    restore_stdout(&piped);
+    me_free(&me);
+}
+
+static void what_cannot_be_printed_tells_why(void **state)
+{
+    struct me me = me_new(*state);
+    struct piped piped = pipe_stdout();
+    int full = open("/dev/full", O_WRONLY);
+    if (full >= 0) {
+        assert_int_equal(dup2(full, STDOUT_FILENO), STDOUT_FILENO);
+        close(full);
+        own_leader_answers(&me, "{:put_chars, :unicode, \"x\"}",
+                           "{:error, :enospc}");
+    }
+    close(piped.reads);
+    assert_int_equal(dup2(piped.writes, STDOUT_FILENO), STDOUT_FILENO);
+    own_leader_answers(&me, "{:put_chars, :unicode, \"x\"}",
+                       "{:error, :epipe}");
+    piped.reads = dup(piped.before);
+    restore_stdout(&piped);
+    me_free(&me);
+}
+
+static void all_of_a_request_is_printed_in_its_order(void **state)
+{
+    struct me me = me_new(*state);
+    struct piped piped = pipe_stdout();
+    char text[8];
+    own_leader_answers(&me,
+                       "{:requests, [{:put_chars, :unicode, \"ab\"}, "
+                       "{:put_chars, :unicode, [99]}, :getopts]}",
+                       "[binary: false, encoding: :unicode]");
+    assert_int_equal(read(piped.reads, text, sizeof text), 3);
+    assert_memory_equal(text, "abc", 3);
+    own_leader_answers(&me,
+                       "{:requests, [{:put_chars, :unicode, \"de\"}, "
+                       "{:put_chars, :unicode, [102 | :no]}, :getopts]}",
+                       "{:error, :badarg}");
+    assert_int_equal(read(piped.reads, text, sizeof text), 2);
+    assert_memory_equal(text, "de", 2);
+    restore_stdout(&piped);
+    me_free(&me);
+}
+
 static void latin1_becomes_utf8(void **state)
 {
     struct tn_buf text;
@@ -342,6 +457,9 @@ int main(void)
         cmocka_unit_test(a_call_has_the_group_leader_that_came_with_it),
         cmocka_unit_test(the_own_group_leader_has_no_input),
         cmocka_unit_test(the_own_group_leader_takes_text_in_its_encoding),
+        cmocka_unit_test(who_prints_waits_for_the_reader_or_is_refused),
+        cmocka_unit_test(what_cannot_be_printed_tells_why),
+        cmocka_unit_test(all_of_a_request_is_printed_in_its_order),
         cmocka_unit_test(latin1_becomes_utf8),
     };
     return cmocka_run_group_tests(tests, start, own_node_stop);

@@ -35,8 +35,7 @@ catch_line(void *user, enum tenon_log_level level, const char *line, size_t len)
 
 static int start(void **state)
 {
-    tenon_node *node = own_node_start();
-    node->log_fn = catch_line;
+    tenon_node *node = own_node_start_logging(catch_line);
     OK(tn_logger_start(node, NULL));
     *state = node;
     return 0;

@@ -20,11 +20,13 @@
 
 /* ---- the node ------------------------------------------------------------ */
 
-/* The last log line of a handler. */
+/* The last log line of a handler, and how many there were. */
 static struct {
     pthread_mutex_t lock;
+    pthread_cond_t changed;
     char line[1024];
-} logged = { PTHREAD_MUTEX_INITIALIZER, "" };
+    unsigned count;
+} logged = { PTHREAD_MUTEX_INITIALIZER, PTHREAD_COND_INITIALIZER, "", 0 };
 
 static void
 catch_line(void *user, enum tenon_log_level level, const char *line, size_t len)
@@ -39,7 +41,42 @@ catch_line(void *user, enum tenon_log_level level, const char *line, size_t len)
     }
     pthread_mutex_lock(&logged.lock);
     memcpy(logged.line, text, sizeof text);
+    logged.count++;
+    pthread_cond_signal(&logged.changed);
     pthread_mutex_unlock(&logged.lock);
+}
+
+static void forget_lines(void)
+{
+    pthread_mutex_lock(&logged.lock);
+    logged.line[0] = '\0';
+    logged.count = 0;
+    pthread_mutex_unlock(&logged.lock);
+}
+
+/* Waits until the last line has this in it. */
+static void await_line(const char *part)
+{
+    struct timespec deadline;
+    int rc = 0;
+    clock_gettime(CLOCK_REALTIME, &deadline);
+    deadline.tv_sec += DEADLINE_MS / 1000;
+    pthread_mutex_lock(&logged.lock);
+    while (strstr(logged.line, part) == NULL && rc == 0) {
+        rc = pthread_cond_timedwait(&logged.changed, &logged.lock, &deadline);
+    }
+    pthread_mutex_unlock(&logged.lock);
+    if (rc != 0) {
+        fail_msg("no line with %s, but: %s", part, logged.line);
+    }
+}
+
+/* Nothing has been logged since forget_lines. */
+static void assert_no_line(tenon_node *node)
+{
+    tenon_node_log(node, TENON_LOG_WARNING, "log", "line", "last", NULL);
+    await_line("line=last");
+    assert_int_equal(logged.count, 1);
 }
 
 static void echo(tenon_call *call, void *user)
@@ -76,8 +113,7 @@ static tenon_router *router;
 
 static int start(void **state)
 {
-    tenon_node *node = own_node_start();
-    node->log_fn = catch_line;
+    tenon_node *node = own_node_start_logging(catch_line);
     OK(tn_io_start(node, NULL));
     OK(tn_metrics_start(node, NULL));
     router = tenon_router_new(node, ROUTER);
@@ -507,12 +543,9 @@ static void a_line_stays_here_with_its_metadata(void **state)
     tenon_value *metadata = tenon_value_format(METADATA);
     call_log(&me, &leader.pid, tenon_value_term(metadata));
     drop_answers(&me);
-    pthread_mutex_lock(&logged.lock);
-    assert_non_null(strstr(
-        logged.line,
+    await_line(
         "level=warn event=log service=log text=\"text of \\\"it\\\"\" step=two "
-        "meta.request_id=\"\\\"r-1\\\"\" meta.a_b_level=\"{1, :two}\""));
-    pthread_mutex_unlock(&logged.lock);
+        "meta.request_id=\"\\\"r-1\\\"\" meta.a_b_level=\"{1, :two}\"");
     assert_no_message(&leader);
     tenon_value_free(metadata);
     me_free(&leader);
@@ -540,15 +573,13 @@ static void a_line_goes_to_the_callers_group_leader(void **state)
 {
     struct me me = me_new(*state), leader = me_new(*state);
     tenon_value *metadata = tenon_value_format(METADATA);
-    pthread_mutex_lock(&logged.lock);
-    logged.line[0] = '\0';
-    pthread_mutex_unlock(&logged.lock);
+    forget_lines();
     OK(tenon_router_ensure_local_logging(router, false));
     call_log(&me, &leader.pid, tenon_value_term(metadata));
     assert_written(&leader, "request_id=\"r-1\" a_b_level={1, :two} step=two "
                             "[warning] text of \"it\"\n");
     drop_answers(&me);
-    assert_string_equal(logged.line, "");
+    assert_no_line(*state);
     tenon_value_free(metadata);
     OK(tenon_router_ensure_local_logging(router, true));
     assert_int_equal(tenon_router_ensure_local_logging(NULL, true),
@@ -569,10 +600,7 @@ static void long_metadata_is_cut(void **state)
     drop_answers(&me);
     snprintf(expected, sizeof expected, "meta.big=... meta.long=\"\\\"%.*s\"",
              TENON_LOG_VALUE_MAX_BYTES - 2, text);
-    pthread_mutex_lock(&logged.lock);
-    bool found = strstr(logged.line, expected) != NULL;
-    pthread_mutex_unlock(&logged.lock);
-    assert_true(found);
+    await_line(expected);
     tenon_value_free(metadata);
     me_free(&leader);
     me_free(&me);
@@ -581,13 +609,11 @@ static void long_metadata_is_cut(void **state)
 static void a_line_for_a_caller_of_this_node_stays_here(void **state)
 {
     tenon_node *node = *state;
-    pthread_mutex_lock(&logged.lock);
-    logged.line[0] = '\0';
-    pthread_mutex_unlock(&logged.lock);
+    forget_lines();
     OK(tenon_router_ensure_local_logging(router, false));
     dispatch(node, "log", "1");
     OK(tenon_router_ensure_local_logging(router, true));
-    assert_non_null(strstr(logged.line, "event=log service=log"));
+    await_line("event=log service=log");
 }
 
 static void a_group_leader_among_the_metadata_comes_first(void **state)
