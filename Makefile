@@ -307,6 +307,8 @@ endif
 NOMEM_LDFLAGS := $(foreach f,malloc calloc realloc strdup,-Wl,--wrap=$(f))
 $(filter %_nomem,$(UNIT_BIN)): TEST_EXTRA = $(NOMEM_LDFLAGS) $(NOMEM_OBJ)
 $(filter %_nomem,$(UNIT_BIN)): $(NOMEM_OBJ)
+# This one makes writes fail.
+$(filter %/test_writer_io,$(UNIT_BIN)): TEST_EXTRA = -Wl,--wrap=write
 $(OUT)/test/unit/%: $(OUT)/test/unit/%.o $(SUPPORT_OBJ) $(LIB_A)
 	$(say)
 	$(Q)$(link) -o $@ $< $(TEST_EXTRA) $(SUPPORT_OBJ) $(LIB_A) $(TN_LIBS) -lcmocka \

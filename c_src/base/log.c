@@ -191,8 +191,43 @@ void tn_log_to_stderr(const char *line, size_t len)
     }
 }
 
-static void
-begin_line(struct line *line, enum tn_level level, const char *event)
+/* ---- whose line it is ---------------------------------------------------- */
+
+/* Later ones count more: a stranger chooses its name, but not its address. */
+static const char *const whose_keys[] = { "node", "peer", "address" };
+
+struct whose {
+    size_t rank; /* in whose_keys, from 1 on */
+    const char *value;
+};
+
+static void look_whose(struct whose *whose, const char *key, const char *value)
+{
+    for (size_t i = 0; i < sizeof whose_keys / sizeof whose_keys[0]; i++) {
+        if (i >= whose->rank && value != NULL &&
+            strcmp(key, whose_keys[i]) == 0) {
+            *whose = (struct whose){ i + 1, value };
+        }
+    }
+}
+
+/* suppressed: set to how many lines like it were left out before. */
+static bool may_write(const struct tn_log *log,
+                      const char *event,
+                      const struct whose *whose,
+                      uint64_t *suppressed)
+{
+    *suppressed = 0;
+    return log->rate == NULL || tn_log_rate_take(log->rate, event, whose->value,
+                                                 tn_now_ms(), suppressed);
+}
+
+/* ---- lines --------------------------------------------------------------- */
+
+static void begin_line(struct line *line,
+                       enum tn_level level,
+                       const char *event,
+                       uint64_t suppressed)
 {
     line->len = 0;
     line->cut = false;
@@ -201,6 +236,9 @@ begin_line(struct line *line, enum tn_level level, const char *event)
     add_text(line, tn_level_name(level));
     add_text(line, " event=");
     add_text(line, event);
+    if (suppressed > 0) {
+        add_pair(line, "suppressed", TN_UINT(suppressed));
+    }
 }
 
 static void
@@ -220,18 +258,40 @@ void tn_log_pairs(const struct tn_log *log,
                   const struct tn_log_pair *pairs,
                   size_t count)
 {
+    struct whose whose = { 0, NULL };
     struct line line;
+    uint64_t suppressed;
 
     if (log == NULL || level < log->min) {
         return;
     }
-    begin_line(&line, level, event);
+    for (size_t i = 0; i < count; i++) {
+        look_whose(&whose, pairs[i].key, pairs[i].value);
+    }
+    if (!may_write(log, event, &whose, &suppressed)) {
+        return;
+    }
+    begin_line(&line, level, event, suppressed);
     for (size_t i = 0; i < count && !line.cut; i++) {
         if (pairs[i].value != NULL) {
             add_pair(&line, pairs[i].key, pairs[i].value);
         }
     }
     end_line(&line, log, level);
+}
+
+static struct whose find_whose(va_list pairs)
+{
+    struct whose whose = { 0, NULL };
+    const char *key;
+    va_list again;
+
+    va_copy(again, pairs);
+    while ((key = va_arg(again, const char *)) != NULL) {
+        look_whose(&whose, key, va_arg(again, const char *));
+    }
+    va_end(again);
+    return whose;
 }
 
 void tn_log_va(const struct tn_log *log,
@@ -241,11 +301,17 @@ void tn_log_va(const struct tn_log *log,
 {
     struct line line;
     const char *key;
+    uint64_t suppressed;
 
     if (log == NULL || level < log->min) {
         return;
     }
-    begin_line(&line, level, event);
+    struct whose whose = find_whose(pairs);
+
+    if (!may_write(log, event, &whose, &suppressed)) {
+        return;
+    }
+    begin_line(&line, level, event, suppressed);
     while (!line.cut && (key = va_arg(pairs, const char *)) != NULL) {
         const char *value = va_arg(pairs, const char *);
 

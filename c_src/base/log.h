@@ -12,6 +12,8 @@
 #include <stddef.h>
 #include <stdint.h>
 
+#include "base/log_rate.h"
+
 enum tn_level { TN_DEBUG, TN_INFO, TN_WARN, TN_ERROR, TN_SILENT };
 
 /* Longest line with its newline; a longer one is cut and ends in "...". */
@@ -24,6 +26,7 @@ struct tn_log {
      * same time by several; must not block. NULL: tn_log_to_stderr. */
     void (*write)(void *user, int level, const char *line, size_t len);
     void *user;
+    tn_log_rate *rate; /* lines above it are left out; NULL: none */
 };
 
 /* Logs one event.
@@ -33,7 +36,10 @@ struct tn_log {
  * log    borrowed; NULL logs nothing.
  * event  a word of the program, not quoted.
  * ...    pairs of const char * key (a word of the program) and const char *
- *        value (any bytes up to NUL; NULL drops the pair), then NULL.
+ *        value (any bytes up to NUL; NULL drops the pair), then NULL. The value
+ *        of "address", else "peer", else "node" is whose line it is: each has
+ *        its rate. The first line after some that were left out has
+ *        suppressed=COUNT.
  * Threads: any. Blocks: as `write` does. */
 void tn_log(const struct tn_log *log,
             enum tn_level level,

@@ -272,20 +272,24 @@ bool tn_conn_watch(tn_conn *conn, int fd, int events)
 
 /* ---- closed -------------------------------------------------------------- */
 
+/* A peer's end is logged by whoever has it as a peer (peer_down). */
 static void log_end(const tn_conn *conn, const tenon_error *why)
 {
-    char address[TN_ADDRESS_TEXT_BYTES];
-    const char *event = "connection_closed";
-    enum tn_level level = TN_INFO;
+    char peer[TN_ADDRESS_TEXT_BYTES], address[TN_ADDRESS_TEXT_BYTES];
+    bool was_up = conn->state == TN_CONN_UP;
+    const char *event = was_up               ? "connection_closed"
+                        : conn->is_initiator ? "connect_failed"
+                                             : "handshake_refused";
+    /* Of two simultaneous attempts one is to give way: nothing is wrong. */
+    enum tn_level level = was_up                           ? TN_DEBUG
+                          : why->code == TENON_E_DUPLICATE ? TN_INFO
+                                                           : TN_WARN;
 
-    if (conn->state != TN_CONN_UP) {
-        event = conn->is_initiator ? "connect_failed" : "handshake_refused";
-        /* Of two simultaneous attempts one is to give way: nothing is wrong. */
-        level = why->code == TENON_E_DUPLICATE ? TN_INFO : TN_WARN;
-    }
     tn_log(conn->dist->config.log, level, event, "peer",
-           tn_conn_print(conn, address), "error", tenon_err_name(why->code),
-           "reason", why->text, NULL);
+           tn_conn_print(conn, peer), "address",
+           conn->is_initiator ? NULL
+                              : tn_address_print(&conn->address, address),
+           "error", tenon_err_name(why->code), "reason", why->text, NULL);
 }
 
 static void finish(tn_conn *conn)

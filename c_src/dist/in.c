@@ -169,10 +169,8 @@ void tn_in_fail(tn_conn *conn, ssize_t result)
 static void pass_over(tn_conn *conn, const char *event, const tenon_error *err)
 {
     conn->unknown_ops++;
-    if (conn->unknown_ops <= TN_UNKNOWN_OPS_LOGGED) {
-        tn_log(conn->dist->config.log, TN_WARN, event, "peer", conn->name,
-               "reason", err->text, NULL);
-    }
+    tn_log(conn->dist->config.log, TN_WARN, event, "peer", conn->name, "reason",
+           err->text, NULL);
 }
 
 /* Whether both ends of a signal are where they belong. */

@@ -7,7 +7,6 @@
 #include <stdlib.h>
 #include <string.h>
 
-#include "base/clock.h"
 #include "base/log.h"
 #include "node/node.h"
 #include "node/rules.h"
@@ -20,8 +19,6 @@ struct tn_access {
     atomic_uint refs;
     tn_rules *rules; /* kept */
     const tn_rule *rule;
-    uint64_t log_at_ms; /* guarded by the node's lock, as the next */
-    uint64_t unlogged;  /* refused since the last line */
     char peer[];
 };
 
@@ -95,26 +92,11 @@ static void refused(tenon_node *node,
                     const char *what,
                     const char *which)
 {
-    uint64_t now = tn_now_ms();
-    uint64_t unlogged = 0;
-
     tn_lock(node);
     ++*counter;
-    bool logs = now >= access->log_at_ms;
-
-    if (logs) {
-        access->log_at_ms = now + TN_REFUSAL_LOG_MS;
-        unlogged = access->unlogged;
-        access->unlogged = 0;
-    } else {
-        access->unlogged++;
-    }
     tn_unlock(node);
-    if (logs) {
-        tn_log(&node->log, TN_WARN, "refused", "peer", access->peer, what,
-               which, "unlogged", unlogged > 0 ? TN_UINT(unlogged) : NULL,
-               NULL);
-    }
+    tn_log(&node->log, TN_WARN, "refused", "peer", access->peer, what, which,
+           NULL);
 }
 
 bool tn_may_run(tenon_node *node,

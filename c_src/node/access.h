@@ -13,10 +13,6 @@
 
 #include "dist/conn.h"
 
-/* Between two log lines about what one peer was refused; the next one says how
- * many have come meanwhile. */
-#define TN_REFUSAL_LOG_MS 1000u
-
 /* Counted references. NULL everywhere: everything is allowed, which is so for
  * the node itself and for peers that no rule limits. */
 typedef struct tn_access tn_access;

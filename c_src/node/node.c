@@ -266,9 +266,9 @@ tenon_node *tn_node_start(const tenon_node_config *config)
     }
     init_lists(node);
     set_limits(node, config);
-    if (tn_output_start(node, config) != TENON_OK ||
-        set_identity(node, config) != TENON_OK ||
-        set_secrets(node, config->err) != TENON_OK) {
+    if (set_secrets(node, config->err) != TENON_OK ||
+        tn_output_start(node, config) != TENON_OK ||
+        set_identity(node, config) != TENON_OK) {
         goto failed;
     }
     if (!init_locks(node)) {
@@ -580,6 +580,7 @@ void tenon_node_get_stats(tenon_node *node,
     all.workers = node->workers.total;
     pthread_mutex_unlock(&node->workers.lock);
     count_turns(node, &all);
+    all.log_lines_suppressed = tn_log_rate_left_out(node->log.rate);
     all.log_lines_lost = tn_writer_lost(node->log_writer);
     all.prints_refused = tn_writer_lost(node->stdout_writer);
     memset(stats, 0, size);

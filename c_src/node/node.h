@@ -75,6 +75,7 @@ struct tenon_node {
     size_t output_max_bytes;
     tn_budget *budget; /* of what peers make this node keep */
     struct tn_log log;
+    struct tn_log program_log; /* the same for the program's lines: no rate */
     bool logs_to_stderr;
     tn_writer *log_writer;    /* has a lock of its own, as the next */
     tn_writer *stdout_writer; /* what the group leader prints */

@@ -93,12 +93,17 @@ enum tenon_err tn_output_start(tenon_node *node,
         return tn_error(config->err, TENON_E_NOMEM,
                         "out of memory for the node's output");
     }
-    node->log = (struct tn_log){
+    node->program_log = (struct tn_log){
         .min = least_level(config->log_level),
         .write = write_log,
         .user = node,
     };
-    return TENON_OK;
+    node->log = node->program_log;
+    node->log.rate = tn_log_rate_new(&node->hash_key);
+    return node->log.rate != NULL
+               ? TENON_OK
+               : tn_error(config->err, TENON_E_NOMEM,
+                          "out of memory for the node's log");
 }
 
 void tn_output_stop(tenon_node *node)
@@ -111,6 +116,7 @@ void tn_output_stop(tenon_node *node)
 
 void tn_output_free(tenon_node *node)
 {
+    tn_log_rate_free(node->log.rate);
     tn_writer_unref(node->log_writer);
     tn_writer_unref(node->stdout_writer);
 }
@@ -145,6 +151,6 @@ void tenon_node_log(tenon_node *node,
         return;
     }
     va_start(pairs, event);
-    tn_log_va(&node->log, level_of(level), event, pairs);
+    tn_log_va(&node->program_log, level_of(level), event, pairs);
     va_end(pairs);
 }

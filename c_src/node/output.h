@@ -11,7 +11,9 @@
  * (TN_WRITER_LOOK_MS) are left of the second that README grants. */
 #define TN_OUTPUT_DRAIN_MS 800u
 
-/* Makes both, before anything is logged. Errors: NOMEM. */
+/* Makes both, before anything is logged. What the node logs has a rate for each
+ * event and peer (base/log_rate.h); what the program logs through it has none.
+ * Errors: NOMEM. */
 TENON_CHECK enum tenon_err tn_output_start(tenon_node *node,
                                            const tenon_node_config *config);
 

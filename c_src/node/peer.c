@@ -342,8 +342,8 @@ on_down(void *user, tn_conn *conn, const tenon_error *why, bool was_up)
         why->text[0] != '\0' ? why->text : tenon_err_text(why->code);
     tn_quota_report(node, tn_conn_account(conn), true);
     if (was_up) {
-        tn_log(&node->log, TN_INFO, "peer_down", "node", peer->name, "reason",
-               text, NULL);
+        tn_log(&node->log, TN_INFO, "peer_down", "node", peer->name, "error",
+               tenon_err_name(why->code), "reason", text, NULL);
     }
     if (peer->next != NULL) {
         promote_next(node, peer, was_up);

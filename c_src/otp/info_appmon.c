@@ -118,8 +118,8 @@ static void
 add_task(tenon_process *self, struct appmon *appmon, tenon_value *key)
 {
     if (appmon->count == TASKS_MAX) {
-        tenon_node_log(tenon_process_node(self), TENON_LOG_WARNING,
-                       "appmon_task_refused", "why", "too many", NULL);
+        tn_log(&tenon_process_node(self)->log, TN_WARN, "appmon_task_refused",
+               "why", "too many", NULL);
         tenon_value_free(key);
         return;
     }

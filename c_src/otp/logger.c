@@ -114,9 +114,10 @@ static void on_message(tenon_process *self, void *state, tenon_term message)
     if (has_pid) {
         tn_term_show(by, pid, sizeof pid);
     }
+    const tn_account *account = tn_process_account(self);
     tn_log(log, level_of(event.level), "remote_log", "peer",
-           tn_access_peer(tn_process_origin(self)), "by", has_pid ? pid : NULL,
-           "text", text_of(&event, &text, printed), NULL);
+           account == NULL ? NULL : tn_account_name(account), "by",
+           has_pid ? pid : NULL, "text", text_of(&event, &text, printed), NULL);
     tn_buf_fini(&text);
 }
 

@@ -115,6 +115,7 @@ static void build_node(tenon_node *node, tenon_builder *out)
         { "quotas_reached", stats.quotas_reached },
         { "log_lines_lost", stats.log_lines_lost },
         { "prints_refused", stats.prints_refused },
+        { "log_lines_suppressed", stats.log_lines_suppressed },
     };
     tenon_build_map(out, sizeof counts / sizeof counts[0]);
     for (size_t i = 0; i < sizeof counts / sizeof counts[0]; i++) {

@@ -133,8 +133,8 @@ static void log_here(const struct log_line *line)
         snprintf(keys[i], sizeof keys[i], "meta.%s", line->metadata[i].key);
         pairs[n++] = (struct tn_log_pair){ keys[i], line->metadata[i].value };
     }
-    tn_log_pairs(&tenon_call_node(line->call)->log, level_of(line->level),
-                 "log", pairs, n);
+    tn_log_pairs(&tenon_call_node(line->call)->program_log,
+                 level_of(line->level), "log", pairs, n);
 }
 
 /* ---- at the caller's group leader ---------------------------------------- */

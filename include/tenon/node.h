@@ -351,6 +351,7 @@ typedef struct tenon_node_stats {
     /* because the log, or standard output, is not read fast enough */
     uint64_t log_lines_lost;
     uint64_t prints_refused;
+    uint64_t log_lines_suppressed; /* above the rate of an event or a peer */
 } tenon_node_stats;
 
 /* stats: borrowed, `size` bytes of it are filled (sizeof *stats).

@@ -10,6 +10,7 @@
 #include <string.h>
 #include <unistd.h>
 
+#include "base/clock.h"
 #include "base/log.h"
 #include "base/utf8.h"
 
@@ -28,7 +29,7 @@ static void keep(void *user, int level, const char *line, size_t len)
     lines++;
 }
 
-static const struct tn_log log_all = { TN_DEBUG, keep, &lines };
+static const struct tn_log log_all = { .write = keep, .user = &lines };
 
 /* What stands behind the time. */
 static const char *body(void)
@@ -58,8 +59,8 @@ static void a_line_is_made_of_pairs(void **state)
 
 static void events_below_the_level_are_dropped(void **state)
 {
-    struct tn_log warn = { TN_WARN, keep, &lines };
-    struct tn_log silent = { TN_SILENT, keep, &lines };
+    struct tn_log warn = { TN_WARN, keep, &lines, NULL };
+    struct tn_log silent = { TN_SILENT, keep, &lines, NULL };
     int before = lines;
 
     (void)state;
@@ -140,7 +141,7 @@ static void many_pairs_are_cut_between_pairs(void **state)
 
 static void without_a_writer_lines_go_to_stderr_whole(void **state)
 {
-    struct tn_log plain = { TN_INFO, NULL, NULL };
+    struct tn_log plain = { .min = TN_INFO };
     int ends[2];
     char text[256] = { 0 };
     int saved = dup(STDERR_FILENO);
@@ -157,6 +158,43 @@ static void without_a_writer_lines_go_to_stderr_whole(void **state)
     close(saved);
 }
 
+/* ---- rates ---------------------------------------------------------------- */
+
+static unsigned refuse(const struct tn_log *log,
+                       unsigned times,
+                       const char *peer,
+                       const char *address)
+{
+    int before = lines;
+
+    for (unsigned i = 0; i < times; i++) {
+        tn_log(log, TN_WARN, "refused", "node", "me@here", "peer", peer,
+               "address", address, NULL);
+    }
+    return (unsigned)(lines - before);
+}
+
+static void lines_above_the_rate_are_left_out_and_said(void **state)
+{
+    const struct tn_sip_key secret = { 3, 4 };
+    struct tn_log log = { .write = keep, .user = &lines };
+
+    (void)state;
+    log.rate = tn_log_rate_new(&secret);
+    assert_non_null(log.rate);
+    assert_in_range(refuse(&log, 1000, "a@h", NULL), 10, 100);
+    assert_in_range(refuse(&log, 1000, "b@h", NULL), 10, 100);
+    /* A stranger's name is what it likes. */
+    assert_in_range(refuse(&log, 500, "c@h", "10.0.0.1:1"), 10, 100);
+    assert_in_range(refuse(&log, 500, "d@h", "10.0.0.1:2"), 0, 60);
+    assert_true(tn_log_rate_left_out(log.rate) > 0);
+    while (refuse(&log, 1, "a@h", NULL) == 0) {
+        tn_rest_ns(10000000);
+    }
+    assert_non_null(strstr(body(), "event=refused suppressed="));
+    tn_log_rate_free(log.rate);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -166,6 +204,7 @@ int main(void)
         cmocka_unit_test(long_lines_are_cut_visibly),
         cmocka_unit_test(many_pairs_are_cut_between_pairs),
         cmocka_unit_test(without_a_writer_lines_go_to_stderr_whole),
+        cmocka_unit_test(lines_above_the_rate_are_left_out_and_said),
     };
 
     return cmocka_run_group_tests(tests, NULL, NULL);

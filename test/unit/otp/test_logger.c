@@ -122,12 +122,34 @@ static void a_long_text_is_cut_with_its_line(void **state)
             "level=info event=remote_log text=\"after it\"");
 }
 
+static void a_flood_is_left_out_and_counted(void **state)
+{
+    tenon_node *node = *state;
+    tenon_node_stats stats;
+    unsigned before = logged.count;
+    tenon_value *message = tenon_value_format("{:log, :error, \"much\", %{}}");
+    for (unsigned i = 0; i < 3000; i++) {
+        OK(tenon_send(node, TO("logger_proxy"), tenon_value_term(message),
+                      NULL));
+    }
+    tenon_value_free(message);
+    do {
+        tenon_node_get_stats(node, &stats, sizeof stats);
+    } while (stats.log_lines_suppressed + stats.log_lines_lost < 2000);
+    assert_int_equal(stats.log_lines_lost, 0);
+    pthread_mutex_lock(&logged.lock);
+    unsigned written = logged.count - before;
+    pthread_mutex_unlock(&logged.lock);
+    assert_in_range(written, 1, 1000);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(a_text_a_format_and_a_report_become_lines),
         cmocka_unit_test(what_is_no_event_is_dropped),
         cmocka_unit_test(a_long_text_is_cut_with_its_line),
+        cmocka_unit_test(a_flood_is_left_out_and_counted),
     };
     return cmocka_run_group_tests(tests, start, own_node_stop);
 }

@@ -184,7 +184,7 @@ void end_open(struct end *end,
     memset(end, 0, sizeof *end);
     snprintf(end->name, sizeof end->name, "%s", name);
     end->loop = loop;
-    end->log_to = (struct tn_log){ TN_DEBUG, keep_line, end };
+    end->log_to = (struct tn_log){ .write = keep_line, .user = end };
     if (config != NULL) {
         filled = *config;
     }
