@@ -43,6 +43,8 @@ struct tn_writer {
     bool calls;        /* the thread is in a `done` */
     bool closed;       /* nothing more is taken */
     bool abandoned;    /* nobody waits for the thread any more */
+
+    bool is_stuck; /* the thread's own: the descriptor has taken nothing */
 };
 
 /* ---- memory ------------------------------------------------------------- */
@@ -144,27 +146,34 @@ static bool is_over(tn_writer *writer)
     return over;
 }
 
-/* False: the writer shall end. */
-static bool wait_ready(tn_writer *writer)
+/* Returns 0, ECANCELED (the writer shall end), or ETIMEDOUT. */
+static int wait_ready(tn_writer *writer)
 {
+    uint32_t max_ms = writer->config.wait_ms;
+    uint64_t began_ms = tn_now_ms();
     while (!is_over(writer)) {
         struct pollfd out = { .fd = writer->config.fd, .events = POLLOUT };
-        if (poll(&out, 1, TN_WRITER_LOOK_MS) != 0) {
-            return true; /* the write says what is wrong */
+        if (poll(&out, 1, writer->is_stuck ? 0 : TN_WRITER_LOOK_MS) != 0) {
+            writer->is_stuck = false;
+            return 0; /* the write says what is wrong */
+        }
+        if (max_ms != 0 &&
+            (writer->is_stuck || tn_now_ms() - began_ms >= max_ms)) {
+            writer->is_stuck = true;
+            return ETIMEDOUT;
         }
     }
-    return false;
+    return ECANCELED;
 }
 
 /* A pipe that is ready takes PIPE_BUF bytes at once. Returns 0 or an errno. */
-static int
-write_out(tn_writer *writer, const char *bytes, size_t len, bool *left)
+static int write_out(tn_writer *writer, const char *bytes, size_t len)
 {
     for (size_t done = 0; done < len;) {
         size_t part = len - done < PIPE_BUF ? len - done : PIPE_BUF;
-        *left = !wait_ready(writer);
-        if (*left) {
-            return 0;
+        int rc = wait_ready(writer);
+        if (rc != 0) {
+            return rc;
         }
         ssize_t n = write(writer->config.fd, bytes + done, part);
         if (n > 0) {
@@ -184,7 +193,6 @@ static enum tn_written put(tn_writer *writer,
                            size_t len,
                            int *sys_errno)
 {
-    bool left = false;
     if (writer->config.put != NULL) {
         if (is_over(writer)) {
             return TN_WRITE_LEFT;
@@ -192,10 +200,10 @@ static enum tn_written put(tn_writer *writer,
         writer->config.put(writer->config.user, level, bytes, len);
         return TN_WRITTEN;
     }
-    *sys_errno = write_out(writer, bytes, len, &left);
-    return left              ? TN_WRITE_LEFT
-           : *sys_errno != 0 ? TN_WRITE_FAILED
-                             : TN_WRITTEN;
+    *sys_errno = write_out(writer, bytes, len);
+    return *sys_errno == 0           ? TN_WRITTEN
+           : *sys_errno == ECANCELED ? TN_WRITE_LEFT
+                                     : TN_WRITE_FAILED;
 }
 
 static void note_lost(tn_writer *writer, uint64_t lost)

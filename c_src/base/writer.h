@@ -39,6 +39,9 @@ struct tn_writer_config {
     size_t
         max_bytes; /* of what waits; a longer text is taken by an empty one */
     int fd;        /* where texts go, unless `put` takes them */
+    /* A descriptor that takes nothing for so long fails the text at hand, and
+     * then each at once (ETIMEDOUT) until it takes something; 0: no limit. */
+    uint32_t wait_ms;
     /* Takes one text. May block: then the stop leaves its thread alone. */
     tenon_log_fn put;
     void *user;

@@ -88,6 +88,7 @@ enum tenon_err tn_output_start(tenon_node *node,
     node->stdout_writer = tn_writer_new(&(struct tn_writer_config){
         .max_bytes = TENON_PRINT_WAITING_MAX_BYTES,
         .fd = STDOUT_FILENO,
+        .wait_ms = TN_PRINT_WAIT_MS,
     });
     if (node->log_writer == NULL || node->stdout_writer == NULL) {
         return tn_error(config->err, TENON_E_NOMEM,

@@ -11,6 +11,9 @@
  * (TN_WRITER_LOOK_MS) are left of the second that README grants. */
 #define TN_OUTPUT_DRAIN_MS 800u
 
+/* Who prints waits so long for a reader of standard output. */
+#define TN_PRINT_WAIT_MS 5000u
+
 /* Makes both, before anything is logged. What the node logs has a rate for each
  * event and peer (base/log_rate.h); what the program logs through it has none.
  * Errors: NOMEM. */

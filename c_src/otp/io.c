@@ -145,6 +145,8 @@ static const char *error_of(int sys_errno)
         return "{:error, :enospc}";
     case EPIPE:
         return "{:error, :epipe}";
+    case ETIMEDOUT:
+        return "{:error, :etimedout}";
     default:
         return "{:error, :eio}";
     }

@@ -109,9 +109,12 @@ defmodule TenonHarness.TenonNode do
   end
 
   @doc "The same with standard output alone."
-  def command_output(args) do
-    only_stdout = ["-c", "exec \"$@\" 2>/dev/null", "sh", executable() | reaching(args)]
-    System.cmd("/bin/sh", only_stdout)
+  def command_output(args), do: redirected_command(args, "2>/dev/null")
+
+  @doc "The same with a redirection as the shell writes it."
+  def redirected_command(args, redirection) do
+    in_shell = ["-c", "exec \"$@\" #{redirection}", "sh", executable() | reaching(args)]
+    System.cmd("/bin/sh", in_shell)
   end
 
   defp reaching([command | _] = args) when command in ~w(ping call dispatch services),

@@ -30,6 +30,15 @@ defmodule TenonHarness.CommandTest do
     end
   end
 
+  describe "a standard descriptor that is closed" do
+    test "is opened on /dev/null", %{tenon: tenon} do
+      for {redirection, said} <- [{"0<&-", "pong\n"}, {"1>&-", ""}, {"2>&-", "pong\n"}] do
+        assert {^said, 0} = TenonNode.redirected_command(["ping", tenon], redirection)
+        assert {_, 0} = TenonNode.redirected_command(["--version"], redirection)
+      end
+    end
+  end
+
   describe "tenon call" do
     test "prints the result in Elixir syntax", %{peer: peer, tenon: tenon} do
       assert {"6\n", 0} = tenon(["call", tenon, "demo", "sum", "[[1, 2, 3]]"])

@@ -338,6 +338,20 @@ static void restore_stdout(const struct piped *piped)
     close(piped->writes);
 }
 
+/* How long this node's printers wait for a reader; 0: for ever. */
+static void replace_writer(tenon_node *node, uint32_t wait_ms)
+{
+    tn_writer_close(node->stdout_writer, 0);
+    tn_writer_wait(node->stdout_writer);
+    tn_writer_unref(node->stdout_writer);
+    node->stdout_writer = tn_writer_new(&(struct tn_writer_config){
+        .max_bytes = TENON_PRINT_WAITING_MAX_BYTES,
+        .fd = STDOUT_FILENO,
+        .wait_ms = wait_ms,
+    });
+    assert_non_null(node->stdout_writer);
+}
+
 #define PRINTERS 20
 #define PRINTED_BYTES (TENON_PRINT_WAITING_MAX_BYTES / 10)
 
@@ -367,6 +381,7 @@ static void who_prints_waits_for_the_reader_or_is_refused(void **state)
     struct me me = me_new(*state);
     struct piped piped = pipe_stdout();
     tenon_node_stats stats;
+    replace_writer(me.node, 0);
     /* Not read: nothing is answered but what there is no room for. */
     for (unsigned i = 0; i < PRINTERS; i++) {
         print_large(&me);
@@ -381,6 +396,24 @@ static void who_prints_waits_for_the_reader_or_is_refused(void **state)
     for (unsigned i = 0; i < 9; i++) {
         assert_next(&me, "{:io_reply, 1, :ok}");
     }
+    restore_stdout(&piped);
+    me_free(&me);
+}
+
+static void a_reader_that_never_comes_fails_the_prints(void **state)
+{
+    struct me me = me_new(*state);
+    struct piped piped = pipe_stdout();
+    replace_writer(me.node, 1);
+    for (unsigned i = 0; i < 3; i++) {
+        print_large(&me);
+        assert_next(&me, "{:io_reply, 1, {:error, :etimedout}}");
+    }
+    char text[4096];
+    assert_int_equal(fcntl(piped.reads, F_SETFL, O_NONBLOCK), 0);
+    while (read(piped.reads, text, sizeof text) > 0) {
+    }
+    own_leader_answers(&me, "{:put_chars, :unicode, \"x\"}", ":ok");
     restore_stdout(&piped);
     me_free(&me);
 }
@@ -458,6 +491,7 @@ int main(void)
         cmocka_unit_test(the_own_group_leader_has_no_input),
         cmocka_unit_test(the_own_group_leader_takes_text_in_its_encoding),
         cmocka_unit_test(who_prints_waits_for_the_reader_or_is_refused),
+        cmocka_unit_test(a_reader_that_never_comes_fails_the_prints),
         cmocka_unit_test(what_cannot_be_printed_tells_why),
         cmocka_unit_test(all_of_a_request_is_printed_in_its_order),
         cmocka_unit_test(latin1_becomes_utf8),
