@@ -235,11 +235,11 @@ static void on_message(tenon_process *self, void *state, tenon_term message)
 enum tenon_err tn_io_start(tenon_node *node, tenon_error *err)
 {
     static const struct tn_process_class io = { .on_message = on_message };
-    tenon_process *process =
-        tn_process_start(node,
-                         &(struct tn_process_spec){
-                             .class = &io, .name = "user", .immortal = true },
-                         err);
+    tenon_process *process = tn_process_start(
+        node,
+        &(struct tn_process_spec){
+            .class = &io, .name = "user", .is_open = true, .immortal = true },
+        err);
     if (process == NULL) {
         return TENON_E_NOMEM;
     }
