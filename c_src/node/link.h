@@ -108,6 +108,14 @@ TENON_CHECK enum tenon_err tn_monitor_remote_locked(tenon_process *local,
                                                     tenon_term target,
                                                     tenon_term ref);
 
+/* A message from the peer found no room in the mailbox of the process: when it
+ * is a call, the caller's monitor fires with the reason system_limit, since the
+ * replies of gen have no form for errors. With the lock held. */
+void tn_monitor_call_shed_locked(tenon_process *process,
+                                 const struct tn_peer *peer,
+                                 tenon_term message,
+                                 bool *wake);
+
 /* Sets a monitor of a process of this node on a target there or elsewhere,
  * with a reference that the caller made. With the lock held. An end that is
  * known at once comes as a message to `watcher`. Errors: INVAL, LIMIT, NOMEM,

@@ -514,6 +514,20 @@ static bool can_run_here(const tenon_process *process, tenon_term message)
            process->node->inline_depth < INLINE_DEPTH_MAX;
 }
 
+/* The first message that is shed is told at once: a process that never gets to
+ * its messages would never tell. The process, kept, when it was; the lock is
+ * released meanwhile. */
+static tenon_process *tell_first_shed_locked(tenon_process *process)
+{
+    if (process->shed_told) {
+        return NULL;
+    }
+    process->shed_told = true;
+    tenon_process *full = tenon_process_keep(process);
+    report_shed_locked(full);
+    return full;
+}
+
 void tn_process_deliver_from(tenon_node *node,
                              tn_conn *conn,
                              tenon_term target,
@@ -531,13 +545,10 @@ void tn_process_deliver_from(tenon_node *node,
         ran = process;
         run_here_locked(process, message, &sender, &wake);
     } else if (tn_process_deliver_locked(process, message, conn, false,
-                                         &wake) == TENON_E_LIMIT &&
-               !process->shed_told) {
-        /* The first is told at once: a process that never gets to its messages
-         * would never tell. */
-        process->shed_told = true;
-        full = tenon_process_keep(process);
-        report_shed_locked(full);
+                                         &wake) != TENON_OK) {
+        tn_monitor_call_shed_locked(process, tn_conn_user(conn), message,
+                                    &wake);
+        full = tell_first_shed_locked(process);
     }
     tn_leave(node, wake);
     tenon_process_release(ran);

@@ -282,6 +282,39 @@ bool tn_links_peer_lost_locked(tenon_node *node,
     return !LIST_EMPTY(&peer->links) || !LIST_EMPTY(&peer->monitors);
 }
 
+/* ---- calls that find no room ------------------------------------------- */
+
+/* The reference of the caller's monitor in {'$gen_call', {pid, Tag}, request}:
+ * Tag itself, or since OTP 24 the X of [alias | X]. */
+static bool monitor_of_call(tenon_term message, tenon_term *ref)
+{
+    tenon_term from, tag, request, pid;
+    if (!tenon_match(message, "{:\"$gen_call\", ~t, ~t}", &from, &request) ||
+        !tenon_match(from, "{~t, ~t}", &pid, &tag)) {
+        return false;
+    }
+    if (!tenon_match(tag, "[:alias | ~t]", ref)) {
+        *ref = tag;
+    }
+    return tenon_term_type(*ref) == TENON_TYPE_REF;
+}
+
+void tn_monitor_call_shed_locked(tenon_process *process,
+                                 const struct tn_peer *peer,
+                                 tenon_term message,
+                                 bool *wake)
+{
+    struct tn_ref_key key;
+    tenon_term ref;
+    if (!monitor_of_call(message, &ref) || !tn_ref_key(&key, ref, peer)) {
+        return;
+    }
+    struct tn_monitor *monitor = find(process->node, &key);
+    if (monitor != NULL && !monitor->ours && monitor->process == process) {
+        fire(process->node, monitor, tn_atom_system_limit, wake);
+    }
+}
+
 /* ---- signals ----------------------------------------------------------- */
 
 static void on_monitor(tenon_node *node,

@@ -319,6 +319,59 @@ static void monitors_have_a_quota_for_each_peer(void **state)
     leave(&other);
 }
 
+/* call: a pattern of the peer's pid and of its reference of that number. */
+static void call_by_hand(struct peer *peer, const char *call, uint32_t number)
+{
+    tenon_ref ref = { .word_count = 3, .creation = 1000, .words = { number } };
+    snprintf(ref.node, sizeof ref.node, "%s", peer->end.name);
+    tenon_value *message = tenon_value_format(call, peer->pid, &ref);
+    assert_non_null(message);
+    send_signal(peer,
+                (struct tn_signal){ .kind = TN_SIG_SEND,
+                                    .to = tn_process_pid(box),
+                                    .payload = tenon_value_term(message) });
+    settle(peer);
+    tenon_value_free(message);
+}
+
+static uint32_t set_message_max(uint32_t max)
+{
+    tn_lock(node);
+    uint32_t before = node->processes.message_max;
+    node->processes.message_max = max;
+    tn_unlock(node);
+    return before;
+}
+
+static void a_call_that_is_shed_is_answered_at_once(void **state)
+{
+    (void)state;
+    static const char call[] = "{:\"$gen_call\", {~t, ~r}, :q}";
+    struct peer peer;
+    struct peer other;
+    join(&peer, "p@127.0.0.1");
+    join(&other, "other@127.0.0.1");
+    uint32_t max = set_message_max(0);
+    for (uint32_t number = 1; number <= 3; number++) {
+        monitor_by_hand(&peer, number);
+    }
+    call_by_hand(&peer, "{:\"$gen_cast\", {~t, ~r}, :q}", 1);
+    call_by_hand(&peer, call, 9);
+    call_by_hand(&other, call, 3);
+    assert_int_equal(peer.of[TN_SIG_DOWN], 0);
+    /* Of OTP 23, and later. */
+    call_by_hand(&peer, call, 1);
+    assert_int_equal(peer.of[TN_SIG_DOWN], 1);
+    assert_string_equal(peer.said[TN_SIG_DOWN], ":system_limit");
+    call_by_hand(&peer, "{:\"$gen_call\", {~t, [:alias | ~r]}, :q}", 2);
+    assert_int_equal(peer.of[TN_SIG_DOWN], 2);
+    assert_int_equal(other.of[TN_SIG_DOWN], 0);
+    assert_int_equal(stats_of(node).monitors, 1);
+    set_message_max(max);
+    leave(&other);
+    leave(&peer);
+}
+
 static void link_by_hand(struct peer *peer, uint32_t id)
 {
     uint8_t pid[80];
@@ -566,6 +619,7 @@ int main(void)
         cmocka_unit_test(a_large_part_counts_with_its_frame),
         cmocka_unit_test(exit_signals_find_room_or_are_shed),
         cmocka_unit_test(monitors_have_a_quota_for_each_peer),
+        cmocka_unit_test(a_call_that_is_shed_is_answered_at_once),
         cmocka_unit_test(links_have_a_quota_for_each_peer),
         cmocka_unit_test(processes_have_a_quota_for_each_peer),
         cmocka_unit_test(locks_count_and_go_with_their_peer),
