@@ -32,8 +32,10 @@ defmodule TenonHarness.CommandTest do
 
   describe "a standard descriptor that is closed" do
     test "is opened on /dev/null", %{tenon: tenon} do
+      ping = ["ping", tenon, "--cookie", Cluster.cookie()]
+
       for {redirection, said} <- [{"0<&-", "pong\n"}, {"1>&-", ""}, {"2>&-", "pong\n"}] do
-        assert {^said, 0} = TenonNode.redirected_command(["ping", tenon], redirection)
+        assert {^said, 0} = TenonNode.redirected_command(ping, redirection)
         assert {_, 0} = TenonNode.redirected_command(["--version"], redirection)
       end
     end

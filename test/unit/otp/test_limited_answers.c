@@ -114,7 +114,7 @@ static void a_call_of_another_is_not_answered(void **state)
     send_to(&evil, client(), tenon_value_new(tenon_value_term(forged)));
     must_not_end(&evil, &ended);
     assert_int_equal(claims(), 1);
-    assert_true(has_logged("event=refused peer=" EVIL " claim=\"answer of "));
+    WAIT_FOR(has_logged("event=refused peer=" EVIL " claim=\"answer of "));
     tenon_cursor_init(&at, tenon_value_term(tag));
     assert_true(tenon_cursor_next(&at, &ref));
     assert_int_equal(tenon_cursor_tail(&at, &ref), TENON_OK);

@@ -82,8 +82,8 @@ static void a_limited_peer_offers_for_itself_alone(void **state)
     offer(&evil, NOBODY, "theirs");
     assert_offered("theirs", "");
     assert_int_equal(claims(), 2);
-    assert_true(has_logged("event=refused peer=" EVIL
-                           " claim=\"x3m services of " OTHER "\""));
+    WAIT_FOR(has_logged("event=refused peer=" EVIL
+                        " claim=\"x3m services of " OTHER "\""));
     assert_false(is_peer(ruled, NOBODY));
 }
 
