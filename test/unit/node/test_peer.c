@@ -367,8 +367,8 @@ static void a_link_that_is_made_again_at_once_holds(void **state)
         tenon_unlink(here, &pid);
     }
     OK(tenon_link(here, &pid));
-    /* Signals keep their order: what comes now comes after all of those. */
-    OK(send_number(there, 1));
+    /* Signals of a node keep their order: this comes after all of those. */
+    OK(tenon_send_format(a, &(tenon_dest){ .pid = &pid }, "~i", (int64_t)1));
     tenon_value *last = NULL;
     OK(tenon_receive(there, DEADLINE_MS, &last));
     tenon_value_free(last);
