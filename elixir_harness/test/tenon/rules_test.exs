@@ -299,7 +299,9 @@ defmodule TenonHarness.RulesTest do
     assert_receive {:from, {client, tag} = from}, 10_000
     on(guest, from: from, do: GenServer.reply(from, :forged))
     on(guest, client: client, tag: tag, do: send(client, {tag, :forged}))
-    Wait.until("the guest to be refused", fn -> counted(tenon, :claims_refused) == 1 end)
+    # A reply goes to an alias, where OTP has them, and the other message to the process.
+    refused = if System.otp_release() == "23", do: 2, else: 1
+    Wait.until("the guest to be refused", fn -> counted(tenon, :claims_refused) == refused end)
     assert Task.yield(asked, 0) == nil
     on(friend, from: from, do: GenServer.reply(from, :passed_on))
     assert Wait.await(asked) == {:OK, :passed_on}
