@@ -356,9 +356,10 @@ unit-programs: $(UNIT_BIN) $(REPLAY_BIN)
 unit: $(UNIT_BIN)
 	@sh test/run-each $(UNIT_BIN)
 
-# Without those that fail each allocation, some thousand runs each: they are
-# run under the address sanitizer, which finds the same.
-PLAIN_UNIT_BIN := $(filter-out %_nomem,$(UNIT_BIN))
+# Without those that fail each allocation, some thousand runs each, and those
+# that measure how time grows: they are run under the address sanitizer, which
+# finds the same.
+PLAIN_UNIT_BIN := $(filter-out %_nomem %_growth,$(UNIT_BIN))
 valgrind: $(PLAIN_UNIT_BIN)
 	@TN_RUNNER="$(VALGRIND)" TN_TEST_SECONDS=900 \
 	    sh test/run-each $(PLAIN_UNIT_BIN)
