@@ -96,6 +96,11 @@ bool tn_conn_is_initiator(const tn_conn *conn)
     return conn->is_initiator;
 }
 
+bool tn_conn_is_shaking_hands(const tn_conn *conn)
+{
+    return conn->state == TN_CONN_SHAKING_HANDS;
+}
+
 bool tn_conn_is_up(const tn_conn *conn)
 {
     return atomic_load_explicit(&conn->is_up, memory_order_acquire);
@@ -386,4 +391,18 @@ void tn_conn_fail_sys(
     va_end(args);
     tn_error_sys(&why, code, sys_errno, "%s", what.text);
     tn_conn_close(conn, &why);
+}
+
+void tn_dist_close_handshakes(tn_dist *dist,
+                              const char *name,
+                              const tenon_error *why)
+{
+    tn_conn *conn, *next;
+
+    for (conn = LIST_FIRST(&dist->handshakes); conn != NULL; conn = next) {
+        next = LIST_NEXT(conn, handshake_link);
+        if (conn->is_known && strcmp(conn->name, name) == 0) {
+            tn_conn_close(conn, why);
+        }
+    }
 }

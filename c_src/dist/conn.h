@@ -225,6 +225,12 @@ tn_conn_send(tn_conn *conn, const struct tn_signal *signal, tenon_error *err);
  * Threads: any. Blocks: no. */
 void tn_conn_flush(tn_conn *conn);
 
+/* Closes the accepted connections that have said that name and are not up yet.
+ * name, why: borrowed. Threads: loop. Blocks: no. */
+void tn_dist_close_handshakes(tn_dist *dist,
+                              const char *name,
+                              const tenon_error *why);
+
 /* Keeps a connection object; conn is returned. Threads: any. */
 tn_conn *tn_conn_ref(tn_conn *conn);
 /* Gives a reference back; NULL is fine. The object outlives its on_down until
@@ -240,6 +246,9 @@ uint64_t tn_conn_flags(const tn_conn *conn);
 uint32_t tn_conn_creation(const tn_conn *conn);
 /* True when we called the peer. Threads: any. */
 bool tn_conn_is_initiator(const tn_conn *conn);
+/* Whether the handshake is under way: an initiator's peer may know by whom it
+ * is called. Threads: loop. */
+bool tn_conn_is_shaking_hands(const tn_conn *conn);
 /* True from on_up until closing starts. Threads: any. */
 bool tn_conn_is_up(const tn_conn *conn);
 

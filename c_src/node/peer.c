@@ -319,6 +319,30 @@ static bool wait_for_theirs(tenon_node *node, struct tn_peer *peer)
     return rc == TENON_OK;
 }
 
+/* An attempt that has waited for the one that failed. */
+static void take_next(tenon_node *node, struct tn_peer *peer)
+{
+    tn_lock(node);
+    tn_conn_unref(peer->conn);
+    peer->conn = peer->next;
+    peer->next = NULL;
+    peer->state = TN_PEER_TAKING;
+    tn_unlock(node);
+}
+
+/* Whether there is another way to a peer when an attempt has failed. */
+static bool goes_on_otherwise(tenon_node *node,
+                              struct tn_peer *peer,
+                              const tenon_error *why)
+{
+    if (peer->next != NULL) {
+        take_next(node, peer);
+        return true;
+    }
+    return peer->state == TN_PEER_CALLING && why->code == TENON_E_DUPLICATE &&
+           wait_for_theirs(node, peer);
+}
+
 static void
 on_down(void *user, tn_conn *conn, const tenon_error *why, bool was_up)
 {
@@ -341,75 +365,21 @@ on_down(void *user, tn_conn *conn, const tenon_error *why, bool was_up)
     const char *text =
         why->text[0] != '\0' ? why->text : tenon_err_text(why->code);
     tn_quota_report(node, tn_conn_account(conn), true);
+    if (!was_up && goes_on_otherwise(node, peer, why)) {
+        return;
+    }
     if (was_up) {
         tn_log(&node->log, TN_INFO, "peer_down", "node", peer->name, "error",
                tenon_err_name(why->code), "reason", text, NULL);
     }
     if (peer->next != NULL) {
         promote_next(node, peer, was_up);
-    } else if (peer->state == TN_PEER_CALLING &&
-               why->code == TENON_E_DUPLICATE && wait_for_theirs(node, peer)) {
-        return;
     } else {
         remove_peer(node, peer, was_up, text);
     }
 }
 
 /* ---- coming ------------------------------------------------------------ */
-
-static void replace_conn_locked(struct tn_peer *peer, tn_conn *conn)
-{
-    tn_conn_unref(peer->conn);
-    peer->conn = tn_conn_ref(conn);
-    peer->state = TN_PEER_TAKING;
-    tn_conn_set_user(conn, peer);
-}
-
-static enum tn_status
-hello_to_calling(tenon_node *node, struct tn_peer *peer, tn_conn *conn)
-{
-    if (strcmp(node->name.full, peer->name) > 0) {
-        return TN_STATUS_NOK;
-    }
-    give_up(peer->conn, "the peer's attempt to connect has precedence");
-    tn_lock(node);
-    replace_conn_locked(peer, conn);
-    tn_unlock(node);
-    return TN_STATUS_OK_SIMULTANEOUS;
-}
-
-static enum tn_status
-hello_to_up(tenon_node *node, struct tn_peer *peer, tn_conn *conn)
-{
-    tn_conn *old = peer->next;
-    if (old != NULL) {
-        give_up(old, "the peer has started another attempt");
-    }
-    tn_lock(node);
-    peer->next = tn_conn_ref(conn);
-    tn_unlock(node);
-    tn_conn_unref(old);
-    tn_conn_set_user(conn, peer);
-    return TN_STATUS_ALIVE;
-}
-
-static enum tn_status
-hello_to_unconnected(tenon_node *node, const char *name, tn_conn *conn)
-{
-    enum tn_status status = TN_STATUS_CLOSE;
-    tn_lock(node);
-    struct tn_peer *peer = tn_peer_find_locked(node, name, strlen(name));
-    if (peer == NULL) {
-        peer = add_peer(node, name, strlen(name), TN_PEER_TAKING);
-    }
-    if (peer != NULL) {
-        (void)tn_timer_stop_locked(node, &peer->deadline);
-        replace_conn_locked(peer, conn);
-        status = TN_STATUS_OK;
-    }
-    tn_unlock(node);
-    return status;
-}
 
 /* Whether the rules let the peer connect; what it may use is looked at when it
  * is up. */
@@ -434,6 +404,11 @@ static bool on_stream(void *user, tn_conn *conn, tenon_error *why)
     return true;
 }
 
+/* Who comes is not authenticated yet: nothing that is under way changes for it.
+ * Of two attempts that cross, that of the node with the greater name remains:
+ * if it is the peer's, ours ends once the peer has proved the cookie. BEAM
+ * nodes end theirs at once; to them it is the same, since the greater node
+ * refuses ours. */
 static enum tn_status on_hello(void *user, tn_conn *conn, const char *name)
 {
     tenon_node *node = user;
@@ -441,22 +416,18 @@ static enum tn_status on_hello(void *user, tn_conn *conn, const char *name)
         return TN_STATUS_NOT_ALLOWED;
     }
     tn_lock(node);
-    struct tn_peer *peer = tn_peer_find_locked(node, name, strlen(name));
-    enum tn_peer_state state = peer == NULL ? TN_PEER_AWAITED : peer->state;
+    const struct tn_peer *peer = tn_peer_find_locked(node, name, strlen(name));
+    enum tn_peer_state state = peer == NULL ? TN_PEER_TAKING : peer->state;
     tn_unlock(node);
     switch (state) {
     case TN_PEER_CALLING:
-        return hello_to_calling(node, peer, conn);
+        return strcmp(node->name.full, name) > 0 ? TN_STATUS_NOK
+                                                 : TN_STATUS_OK_SIMULTANEOUS;
     case TN_PEER_UP:
-        return hello_to_up(node, peer, conn);
-    case TN_PEER_TAKING:
-        /* The peer would not try twice if its first attempt were alive. */
-        give_up(peer->conn, "the peer has started another attempt");
-        break;
+        return TN_STATUS_ALIVE;
     default:
-        break;
+        return TN_STATUS_OK;
     }
-    return hello_to_unconnected(node, name, conn);
 }
 
 static bool on_alive(void *user, tn_conn *conn)
@@ -466,23 +437,91 @@ static bool on_alive(void *user, tn_conn *conn)
     return true; /* we would not call if we had a connection */
 }
 
+/* Behind the one that the peer has: until that one has ended. */
+static void put_next(tenon_node *node, struct tn_peer *peer, tn_conn *conn)
+{
+    tn_conn *before = peer->next;
+    if (before != NULL) {
+        give_up(before, "the peer has started another attempt");
+    }
+    tn_lock(node);
+    peer->next = tn_conn_ref(conn);
+    tn_unlock(node);
+    tn_conn_unref(before);
+    tn_conn_set_user(conn, peer);
+}
+
+/* False: no memory. */
+static bool take(tenon_node *node, struct tn_peer *peer, tn_conn *conn)
+{
+    const char *name = tn_conn_name(conn);
+    tn_lock(node);
+    if (peer == NULL) {
+        /* Meanwhile another thread may have begun to want that node. */
+        peer = tn_peer_find_locked(node, name, strlen(name));
+    }
+    if (peer == NULL) {
+        peer = add_peer(node, name, strlen(name), TN_PEER_TAKING);
+    }
+    if (peer != NULL) {
+        (void)tn_timer_stop_locked(node, &peer->deadline);
+        tn_conn_unref(peer->conn);
+        peer->conn = tn_conn_ref(conn);
+        peer->state = TN_PEER_TAKING;
+        tn_conn_set_user(conn, peer);
+    }
+    tn_unlock(node);
+    return peer != NULL;
+}
+
+/* The node with the lesser name ends its own attempt when it hears the name of
+ * the other, and hears it on the first packet of the handshake. */
+static bool ours_remains(const tenon_node *node, const struct tn_peer *peer)
+{
+    return strcmp(node->name.full, peer->name) > 0 &&
+           tn_conn_is_shaking_hands(peer->conn);
+}
+
 static void on_authenticated(void *user, tn_conn *conn)
 {
-    (void)user;
-    struct tn_peer *peer = tn_conn_user(conn);
-    if (peer != NULL && peer->next == conn) {
-        tenon_error why = { 0 };
+    tenon_node *node = user;
+    const char *name = tn_conn_name(conn);
+    tenon_error why = { 0 };
+    tn_lock(node);
+    struct tn_peer *peer = tn_peer_find_locked(node, name, strlen(name));
+    enum tn_peer_state state = peer == NULL ? TN_PEER_TAKING : peer->state;
+    tn_unlock(node);
+    if (state == TN_PEER_UP) {
+        put_next(node, peer, conn);
         tn_error(&why, TENON_E_DUPLICATE,
                  "the peer has connected again: it lost this connection");
         tn_conn_close(peer->conn, &why);
+        return;
+    }
+    if (state == TN_PEER_CALLING && ours_remains(node, peer)) {
+        put_next(node, peer, conn);
+        return;
+    }
+    if (peer != NULL && peer->conn != NULL) {
+        give_up(peer->conn, state == TN_PEER_CALLING
+                                ? "the peer's attempt to connect has precedence"
+                                : "the peer has started another attempt");
+    }
+    if (!take(node, peer, conn)) {
+        tn_error(&why, TENON_E_NOMEM,
+                 "there was no memory for another connection");
+        tn_conn_close(conn, &why);
     }
 }
 
+/* Once it is the peer's only one. */
 static bool may_come_up(void *user, tn_conn *conn)
 {
     tenon_node *node = user;
+    const struct tn_peer *peer = tn_conn_user(conn);
     tn_lock(node);
-    bool may = !tn_lost_has_locked(node, tn_conn_name(conn));
+    bool may = peer != NULL && peer->conn == conn &&
+               !tn_lost_has_locked(node, peer->name);
     tn_unlock(node);
     return may;
 }
@@ -510,11 +549,32 @@ static bool judge(tenon_node *node, struct tn_peer *peer, tn_conn *conn)
     return true;
 }
 
+/* Those that came under the peer's name before it was up: a peer that lost
+ * this connection says its name again. */
+static void end_other_attempts(tenon_node *node, struct tn_peer *peer)
+{
+    tenon_error why = { 0 };
+    tn_conn *next = peer->next;
+    if (next != NULL) {
+        give_up(next, "this node's own attempt has precedence");
+        tn_lock(node);
+        peer->next = NULL;
+        tn_unlock(node);
+        tn_conn_unref(next);
+    }
+    tn_error(&why, TENON_E_DUPLICATE, "another connection to it is up");
+    tn_dist_close_handshakes(node->dist, peer->name, &why);
+}
+
 static void on_up(void *user, tn_conn *conn)
 {
     tenon_node *node = user;
     struct tn_peer *peer = tn_conn_user(conn);
-    if (peer == NULL || !judge(node, peer, conn)) {
+    if (peer == NULL) {
+        return;
+    }
+    end_other_attempts(node, peer);
+    if (!judge(node, peer, conn)) {
         return;
     }
     uint64_t flags = tn_conn_flags(conn);

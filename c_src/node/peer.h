@@ -22,7 +22,8 @@ enum tn_peer_state {
     TN_PEER_WANTED,  /* connect as soon as the loop gets to it */
     TN_PEER_CALLING, /* our own attempt is under way */
     TN_PEER_AWAITED, /* the peer's attempt has precedence over ours */
-    TN_PEER_TAKING,  /* the peer's attempt is under way */
+    TN_PEER_TAKING,  /* the peer's attempt has proved the cookie, and is about
+                        to be up */
     TN_PEER_UP,
     TN_PEER_LOST, /* on its way out: nothing can be sent */
 };
@@ -33,8 +34,9 @@ struct tn_peer {
     UT_hash_handle hh; /* by name */
     enum tn_peer_state state;
     tn_conn *conn; /* kept; NULL while wanted or awaited */
-    tn_conn *next; /* kept: a newer connection of a restarted peer, in its
-                      handshake, while the old one is still up */
+    tn_conn *next; /* kept: an attempt of the peer's that has proved the
+                      cookie, and comes up when `conn` has ended: the one that
+                      a restarted peer had, or our own attempt */
     bool visible;
     tn_access *access;        /* kept; changed by the loop thread only */
     struct tn_timer deadline; /* of AWAITED */
