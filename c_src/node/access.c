@@ -140,19 +140,28 @@ bool tn_may_serve(tenon_node *node,
     return false;
 }
 
+/* What serves the node may have no name, as what runs its own calls. */
+static bool
+has_right_to(const tn_access *access, const tenon_process *process, bool ends)
+{
+    if (process->is_open) {
+        return !ends;
+    }
+    return process->name == NULL ||
+           tn_rule_has_name(access->rule, process->name, strlen(process->name));
+}
+
 /* With the lock. name: set when it may not. */
 static bool may_reach_locked(const tn_access *access,
                              const tenon_process *process,
                              bool ends,
                              char name[SHOWN_BYTES])
 {
-    if (process == NULL || process->name == NULL ||
-        (process->is_open ? !ends
-                          : tn_rule_has_name(access->rule, process->name,
-                                             strlen(process->name)))) {
+    if (process == NULL || has_right_to(access, process, ends)) {
         return true;
     }
-    snprintf(name, SHOWN_BYTES, "%s", process->name);
+    snprintf(name, SHOWN_BYTES, "%s",
+             process->name != NULL ? process->name : "(without a name)");
     return false;
 }
 

@@ -74,8 +74,8 @@ bool tn_may_say(tenon_node *node, tn_access *access, tenon_term message);
 
 /* Whether the peer may reach a process: one with a registered name by the rule
  * for that name, also by its pid; one without, and a target that is nobody,
- * always. What serves every node of the cluster (rex, the scopes of pg) may be
- * reached by all, and ended by none.
+ * always. What serves every node of the cluster (rex, the scopes of pg) or runs
+ * this node's own calls may be reached by all, and ended by none.
  *
  * target  a pid or an atom.
  * ends    an exit signal. */

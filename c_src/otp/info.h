@@ -72,6 +72,15 @@ static inline tenon_term tn_question_arg(const struct tn_question *question,
     return tenon_call_arg(question->call, index);
 }
 
+/* Whether what is asked for may be sent to that process: a limited peer has it
+ * sent to processes of its own. to: any term. */
+static inline bool tn_question_may_tell(const struct tn_question *question,
+                                        tenon_term to)
+{
+    return tenon_term_type(to) == TENON_TYPE_PID &&
+           tn_may_answer(question->node, question->call->origin, to, false);
+}
+
 /* ---- parts of answers that several questions share --------------------- */
 
 static inline void tn_info_undefined(struct tn_question *question)

@@ -150,7 +150,9 @@ static void on_cast(tenon_process *self, tenon_term request, void *state)
     tenon_term part[5];
 
     if (tn_tuple_views(request, part, 5) &&
-        tenon_term_type(part[0]) == TENON_TYPE_PID && is_command(part[1])) {
+        tenon_term_type(part[0]) == TENON_TYPE_PID && is_command(part[1]) &&
+        tn_may_answer(tenon_process_node(self), tn_process_origin(self),
+                      part[0], false)) {
         tenon_value *key =
             tenon_value_format("{~t, ~t, ~t}", part[1], part[2], part[0]);
 
@@ -239,7 +241,9 @@ static void start_link2(struct tn_question *question)
     tenon_pid starter, client;
 
     if (tenon_term_pid(tn_question_arg(question, 0), &starter) != TENON_OK ||
-        tenon_term_pid(client_term, &client) != TENON_OK) {
+        tenon_term_pid(client_term, &client) != TENON_OK ||
+        !tn_question_may_tell(question, tn_question_arg(question, 0)) ||
+        !tn_question_may_tell(question, client_term)) {
         question->badarg = true;
         return;
     }

@@ -137,7 +137,7 @@ send_to(struct tn_question *question, tenon_term to, tenon_builder *message)
     tenon_term term;
 
     if (tenon_builder_term(message, &term) == TENON_OK &&
-        tenon_term_type(to) == TENON_TYPE_PID) {
+        tn_question_may_tell(question, to)) {
         (void)tn_send_pid(question->node,
                           tn_process_pid(tenon_call_self(question->call)), to,
                           term);
@@ -247,7 +247,7 @@ static void get_table(struct tn_question *question)
     tn_builder_init(&message, TENON_TERM_MAX_BYTES);
     tenon_format(&message, "{~t, :\"$end_of_table\"}", self);
     if (tenon_builder_term(&message, &end) == TENON_OK &&
-        tenon_term_type(to) == TENON_TYPE_PID) {
+        tn_question_may_tell(question, to)) {
         (void)tn_send_pid(question->node, self, to, end);
         tenon_build_term(question->out, self);
     } else {
@@ -318,7 +318,7 @@ static void fetch_stats(struct tn_question *question)
     tenon_term to = tn_question_arg(question, 0);
     uint64_t every_ms;
 
-    if (tenon_term_type(to) != TENON_TYPE_PID ||
+    if (!tn_question_may_tell(question, to) ||
         tenon_term_uint64(tn_question_arg(question, 1), &every_ms) !=
             TENON_OK ||
         every_ms == 0) {

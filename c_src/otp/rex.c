@@ -163,8 +163,8 @@ static void send_value(tenon_process *self, tenon_term to, tenon_value *message)
     tenon_value_free(message);
 }
 
-/* Gives a message to a process of that name. False: there is none, for the peer
- * that asks. */
+/* Gives a message to a process of that name, as if the peer had sent it. False:
+ * there is none, for the peer that asks. */
 static bool relay(tenon_process *self, tenon_term name, tenon_term message)
 {
     tenon_node *node = tenon_process_node(self);
@@ -174,7 +174,8 @@ static bool relay(tenon_process *self, tenon_term name, tenon_term message)
     }
     tn_access *origin = tn_process_origin(self);
     tenon_process *target = tenon_whereis(node, text.text);
-    bool may = target != NULL && tn_may_reach(node, origin, name, false);
+    bool may = target != NULL && tn_may_reach(node, origin, name, false) &&
+               tn_may_say(node, origin, message);
     if (may) {
         struct tn_sender sender = { origin, tn_process_account(self) };
         (void)tn_process_give_for(target, &sender, message);

@@ -303,18 +303,59 @@ static enum tenon_err order(tenon_task *task)
     return rc;
 }
 
-/* pid: of the task. One that nobody wants any more hears of its owner's end,
- * which is what it waits for now. */
-static void on_started(tenon_task *task, tenon_term pid)
+static bool supervisor_node(const tenon_task *task,
+                            char node[TENON_NODE_NAME_MAX_BYTES + 1])
 {
+    tenon_term part[2];
+    tenon_pid pid;
+    tenon_atom name;
+    if (!tn_tuple_views(tenon_value_term(task->supervisor), part, 2)) {
+        return false;
+    }
+    if (tenon_term_pid(part[0], &pid) == TENON_OK) {
+        strcpy(node, pid.node);
+        return true;
+    }
+    bool is = tenon_term_atom(part[1], &name) == TENON_OK;
+    if (is) {
+        strcpy(node, name.text);
+    }
+    return is;
+}
+
+/* A limited peer that is asked for a task starts one of its own: it does not
+ * choose whom this node calls, or gives work to. */
+static bool may_start(const tenon_task *task, const tenon_pid *pid)
+{
+    char asked[TENON_NODE_NAME_MAX_BYTES + 1];
+    if (!supervisor_node(task, asked)) {
+        return false;
+    }
+    tn_access *access = tn_peer_access(task->node, asked);
+    bool may =
+        tn_may_claim(task->node, access, "task", pid->node, strlen(pid->node));
+    tn_access_unref(access);
+    return may;
+}
+
+/* term: the pid of the task. One that nobody wants any more hears of its owner's end,
+ * which is what it waits for now. */
+static void on_started(tenon_task *task, tenon_term term)
+{
+    tenon_pid pid;
+    bool is_pid =
+        tenon_term_pid(term, &pid) == TENON_OK && may_start(task, &pid);
     tn_lock(task->node);
     bool wanted = !task->ended;
-    task->started = tenon_term_pid(pid, &task->pid) == TENON_OK;
+    if (is_pid) {
+        task->pid = pid;
+        task->started = true;
+    }
     tn_unlock(task->node);
     if (!wanted) {
         return;
     }
-    enum tenon_err rc = task->started ? order(task) : TENON_E_BADTERM;
+    enum tenon_err rc = is_pid ? order(task) : TENON_E_BADTERM;
     if (rc < 0) {
         finish(task, rc, no_term);
     }

@@ -50,6 +50,8 @@ struct adversary {
     unsigned of[TN_SIG_KINDS];
     /* The node's question for nodes(); NULL: it has not come. */
     tenon_value *spawn_ref, *spawn_from, *spawn_arg;
+    tenon_value *linked; /* who links to it; NULL: nobody yet */
+    tenon_value *called; /* the {pid, tag} that calls it; likewise */
 };
 
 static inline void forget_question(struct adversary *evil)
@@ -57,6 +59,9 @@ static inline void forget_question(struct adversary *evil)
     tenon_value_free(evil->spawn_ref);
     tenon_value_free(evil->spawn_from);
     tenon_value_free(evil->spawn_arg);
+    tenon_value_free(evil->linked);
+    tenon_value_free(evil->called);
+    evil->linked = evil->called = NULL;
     evil->spawn_ref = evil->spawn_from = evil->spawn_arg = NULL;
 }
 
@@ -74,6 +79,13 @@ record(struct end *end, tn_conn *conn, const struct tn_signal *signal)
         evil->spawn_ref = tenon_value_new(signal->ref);
         evil->spawn_from = tenon_value_new(signal->from);
         evil->spawn_arg = tenon_value_new(value);
+    }
+    if (signal->kind == TN_SIG_LINK && evil->linked == NULL) {
+        evil->linked = tenon_value_new(signal->from);
+    }
+    if (signal->kind == TN_SIG_SEND_NAME && evil->called == NULL &&
+        tenon_match(signal->payload, "{:\"$gen_call\", ~t, _}", &value)) {
+        evil->called = tenon_value_new(value);
     }
     if (signal->kind == TN_SIG_SEND &&
         tenon_match(signal->payload, "{~r, ~t}", &ref, &value) &&

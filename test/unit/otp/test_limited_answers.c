@@ -12,6 +12,7 @@
 #include "adversary.h"
 
 #define OTHER "other@127.0.0.1"
+#define NOBODY "victim@127.0.0.9"
 
 static struct adversary evil, other;
 static tenon_process *asked; /* of the peer that may do everything */
@@ -283,6 +284,54 @@ static void a_task_of_another_is_not_answered(void **state)
     uv_sem_destroy(&may_return);
 }
 
+/* A task of the supervisor at that peer, which says that this is its process.
+ * pid: taken. */
+static tenon_task *start_task_at(struct adversary *peer, tenon_value *pid)
+{
+    tenon_error err = { 0 };
+    tenon_value *args = tenon_value_format("[]");
+    tenon_term from, tag;
+    forget_question(peer);
+    tenon_task *task = tenon_task_async(
+        ruled, &(tenon_dest){ .name = "tasks", .node = peer->end.name }, "m",
+        "f", tenon_value_term(args), &(tenon_task_options){ 0 }, &err);
+    assert_non_null(task);
+    RUN_UNTIL(&loop, peer->called != NULL);
+    assert_true(
+        tenon_match(tenon_value_term(peer->called), "{~t, ~t}", &from, &tag));
+    send_to(peer, from,
+            tenon_value_format("{~t, {:ok, ~t}}", tag, tenon_value_term(pid)));
+    tenon_value_free(args);
+    tenon_value_free(pid);
+    return task;
+}
+
+static void a_task_it_starts_is_its_own(void **state)
+{
+    tenon_pid elsewhere = pid_of(asked);
+    tenon_error err = { 0 };
+    (void)state;
+    tenon_task *task = start_task_at(&evil, pid_at(NOBODY, 1));
+    assert_int_equal(tenon_task_await(task, TENON_NO_TIMEOUT, NULL, &err),
+                     TENON_E_BADTERM);
+    tenon_task_release(task);
+    task = start_task_at(&evil, must_format_pid(&elsewhere));
+    assert_int_equal(tenon_task_await(task, TENON_NO_TIMEOUT, NULL, &err),
+                     TENON_E_BADTERM);
+    tenon_task_release(task);
+    assert_false(is_peer(ruled, NOBODY));
+    assert_no_message(asked);
+    assert_int_equal(claims(), 2);
+    task = start_task_at(&evil, tenon_value_new(evil.pid));
+    RUN_UNTIL(&loop, evil.of[TN_SIG_SEND] > 0); /* what it is to do */
+    tenon_task_release(task);
+    /* Who may do everything may have it done by others. */
+    task = start_task_at(&other, must_format_pid(&elsewhere));
+    tenon_value_free(next_message(asked));
+    tenon_task_release(task);
+    assert_int_equal(claims(), 2);
+}
+
 static void *stop_asked(void *user)
 {
     tenon_pid to = pid_of(asked);
@@ -328,6 +377,7 @@ int main(void)
         TEST(the_end_of_a_server_here_is_not_told),
         TEST(ends_are_not_told_by_plain_messages),
         TEST(a_task_of_another_is_not_answered),
+        TEST(a_task_it_starts_is_its_own),
         TEST(a_stop_ends_with_its_own_monitor),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);

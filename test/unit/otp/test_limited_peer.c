@@ -15,7 +15,10 @@
 #define RULES                                                                  \
     "{peer, 'evil@*', []}. "                                                   \
     "{peer, 'some@*', [{functions, [{m, leader, 0}, {net_adm, ping, 1}, "      \
-    "{global, resolve_it, 4}]}]}. {peer, 'other@*', all}."
+    "{global, resolve_it, 4}, {observer_backend, procs_info, 1}, "             \
+    "{observer_backend, get_table, 3}, {observer_backend, fetch_stats, 2}, "   \
+    "{appmon_info, start_link2, 3}]}, {names, [own]}]}. "                      \
+    "{peer, 'other@*', all}."
 
 static struct adversary evil;
 static tenon_process *box; /* of the peer that may do everything */
@@ -452,6 +455,19 @@ static void spawns_nothing_by_net_kernel(void **state)
     assert_true(is_up(ruled, good_name()));
 }
 
+static void send_pid(const tenon_pid *pid, tenon_value *message)
+{
+    tenon_value *to = must_format_pid(pid);
+    assert_non_null(message);
+    send_signal(&evil,
+                (struct tn_signal){ .kind = TN_SIG_SEND,
+                                    .from = evil.pid,
+                                    .to = tenon_value_term(to),
+                                    .payload = tenon_value_term(message) });
+    tenon_value_free(message);
+    tenon_value_free(to);
+}
+
 /* ---- the processes themselves -------------------------------------------- */
 
 static tenon_process *process_named(tenon_term name)
@@ -488,6 +504,37 @@ static void neither_looks_into_nor_ends_them(void **state)
     assert_int_equal(stats_of(ruled).names_refused, 3 * 5 - 2);
 }
 
+static bool is_alive(const tenon_pid *pid)
+{
+    tenon_value *term = must_format_pid(pid);
+    bool is = process_named(tenon_value_term(term)) != NULL;
+    tenon_value_free(term);
+    return is;
+}
+
+/* They have no name by which a rule could keep them. */
+static void neither_looks_into_nor_ends_the_nodes_own_calls(void **state)
+{
+    tenon_pid calls;
+    (void)state;
+    tn_local_rpc_pid(ruled, &calls);
+    tenon_value *to = must_format_pid(&calls), *nobody = pid_at(NOBODY, 1);
+    send_pid(&calls, tenon_value_format("{:system, {~t, 1}, :get_state}",
+                                        tenon_value_term(nobody)));
+    send_pid(&calls,
+             tenon_value_format("{:system, {~t, 1}, :suspend}", evil.pid));
+    send_signal(&evil, (struct tn_signal){ .kind = TN_SIG_EXIT2,
+                                           .from = evil.pid,
+                                           .to = tenon_value_term(to),
+                                           .payload = tn_atom_killed });
+    settle(&evil);
+    assert_int_equal(stats_of(ruled).names_refused, 3);
+    assert_true(is_alive(&calls));
+    assert_false(is_peer(ruled, NOBODY));
+    tenon_value_free(nobody);
+    tenon_value_free(to);
+}
+
 static void finds_nobody_else(void **state)
 {
     static const char *const names[] = {
@@ -514,19 +561,6 @@ static void finds_nobody_else(void **state)
 }
 
 /* ---- processes without a name --------------------------------------------- */
-
-static void send_pid(const tenon_pid *pid, tenon_value *message)
-{
-    tenon_value *to = must_format_pid(pid);
-    assert_non_null(message);
-    send_signal(&evil,
-                (struct tn_signal){ .kind = TN_SIG_SEND,
-                                    .from = evil.pid,
-                                    .to = tenon_value_term(to),
-                                    .payload = tenon_value_term(message) });
-    tenon_value_free(message);
-    tenon_value_free(to);
-}
 
 static void writes_and_is_answered_as_itself(void **state)
 {
@@ -591,6 +625,75 @@ static void granted_functions_call_nobody(void **state)
     forget_question(&some);
 }
 
+static void sends_no_end_to_a_granted_name_by_rex(void **state)
+{
+    struct adversary some;
+    tenon_pid others = pid_of(box);
+    (void)state;
+    join_as(&some, "some@127.0.0.1");
+    tell(&some, "rex",
+         tenon_value_format("{~t, {:sbcast, :own, {:EXIT, ~p, :forged}}}",
+                            some.pid, &others));
+    tell(&some, "rex",
+         tenon_value_format("{~t, {:sbcast, :own, :hello}}", some.pid));
+    assert_next(own, ":hello");
+    assert_int_equal(claims(), 1);
+    end_close(&some.end);
+    forget_question(&some);
+}
+
+/* Each function that sends to a process which is an argument. */
+static void granted_functions_tell_nobody_else(void **state)
+{
+    static const struct {
+        const char *module, *name, *args;
+    } asked[] = {
+        { "observer_backend", "procs_info", "[~t]" },
+        { "observer_backend", "get_table", "[~t, :t, []]" },
+        { "observer_backend", "fetch_stats", "[~t, 1]" },
+        { "appmon_info", "start_link2", "[~t, ~t, []]" },
+    };
+    struct adversary some;
+    tenon_pid leader = pid_of(box);
+    (void)state;
+    join_as(&some, "some@127.0.0.1");
+    tenon_value *nobody = pid_at(NOBODY, 1);
+    for (size_t i = 0; i < sizeof asked / sizeof asked[0]; i++) {
+        tenon_term pid = tenon_value_term(nobody);
+        tenon_value *args = tenon_value_format(asked[i].args, pid, pid);
+        const char *answer = ask(
+            &some, "rex",
+            tenon_value_format("{:call, ~a, ~a, ~t, ~p}", asked[i].module,
+                               asked[i].name, tenon_value_term(args), &leader));
+        assert_non_null(strstr(answer, ":badarg"));
+        tenon_value_free(args);
+    }
+    assert_false(is_peer(ruled, NOBODY));
+    /* Nor does what they have started. */
+    tenon_value *args = tenon_value_format("[~t, ~t, []]", some.pid, some.pid);
+    const char *answer =
+        ask(&some, "rex",
+            tenon_value_format("{:call, :appmon_info, :start_link2, ~t, ~p}",
+                               tenon_value_term(args), &leader));
+    assert_non_null(strstr(answer, "{:ok, "));
+    tenon_value_free(args);
+    RUN_UNTIL(&loop, some.linked != NULL);
+    uint64_t before = stats_of(ruled).names_refused;
+    tenon_value *cast =
+        tenon_value_format("{:\"$gen_cast\", {~t, :app_ctrl, :all, true, []}}",
+                           tenon_value_term(nobody));
+    send_signal(&some, (struct tn_signal){ .kind = TN_SIG_SEND,
+                                           .from = some.pid,
+                                           .to = tenon_value_term(some.linked),
+                                           .payload = tenon_value_term(cast) });
+    WAIT_FOR(stats_of(ruled).names_refused == before + 1);
+    assert_false(is_peer(ruled, NOBODY));
+    tenon_value_free(cast);
+    tenon_value_free(nobody);
+    end_close(&some.end);
+    forget_question(&some);
+}
+
 static void a_clash_of_names_ends_nobody_for_it(void **state)
 {
     struct adversary some;
@@ -633,10 +736,13 @@ int main(void)
         TEST(runs_nothing_by_rex),
         TEST(spawns_nothing_by_net_kernel),
         TEST(neither_looks_into_nor_ends_them),
+        TEST(neither_looks_into_nor_ends_the_nodes_own_calls),
         TEST(finds_nobody_else),
         TEST(writes_and_is_answered_as_itself),
         TEST(runs_nothing_by_the_nodes_own_calls),
         TEST(granted_functions_call_nobody),
+        TEST(sends_no_end_to_a_granted_name_by_rex),
+        TEST(granted_functions_tell_nobody_else),
         TEST(a_clash_of_names_ends_nobody_for_it),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
