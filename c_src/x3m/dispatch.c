@@ -277,14 +277,29 @@ static void finish_refused(struct dispatch *dispatch, tenon_message *reply)
     }
 }
 
+static bool was_limited_asked(const struct dispatch *dispatch)
+{
+    tn_access *access =
+        tn_peer_access(dispatch->x3m->node, asked_node(dispatch));
+    bool is_limited = access != NULL;
+
+    tn_access_unref(access);
+    return is_limited;
+}
+
 /* The next one gets the reply as a new message: an aggregate-backed provider
- * takes a halted one as done. reply: taken. */
+ * takes a halted one as done. What a limited peer has made of the message is
+ * not sent on in this node's name. reply: taken. */
 static void move_on(struct dispatch *dispatch, tenon_message *reply)
 {
-    tn_message_set_const(reply, TN_FIELD_HALTED, tn_const_bool(false));
-    tn_message_set_const(reply, TN_FIELD_RESPONSE, tn_const_nil());
-    tenon_message_free(dispatch->message);
-    dispatch->message = reply;
+    if (was_limited_asked(dispatch)) {
+        tenon_message_free(reply);
+    } else {
+        tn_message_set_const(reply, TN_FIELD_HALTED, tn_const_bool(false));
+        tn_message_set_const(reply, TN_FIELD_RESPONSE, tn_const_nil());
+        tenon_message_free(dispatch->message);
+        dispatch->message = reply;
+    }
     enum tenon_err rc = try_next(dispatch, NULL);
 
     if (rc == TENON_E_STOPPED || rc == TENON_E_NOMEM) {
