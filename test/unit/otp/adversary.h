@@ -190,6 +190,29 @@ ask(struct adversary *evil, const char *name, tenon_value *request)
     return evil->answer;
 }
 
+/* Answers the node's question for nodes() with one name. */
+static inline void answer_nodes(struct adversary *peer, const char *name)
+{
+    RUN_UNTIL(&loop, peer->spawn_ref != NULL);
+    tenon_value *answer = tenon_value_format("{~t, :return, [~a, ~a]}",
+                                             tenon_value_term(peer->spawn_arg),
+                                             tenon_node_name(ruled), name);
+    assert_non_null(answer);
+    send_signal(peer,
+                (struct tn_signal){ .kind = TN_SIG_SPAWN_REPLY,
+                                    .to = tenon_value_term(peer->spawn_from),
+                                    .ref = tenon_value_term(peer->spawn_ref),
+                                    .flags = TN_SPAWN_MONITOR,
+                                    .payload = peer->pid });
+    send_signal(peer,
+                (struct tn_signal){ .kind = TN_SIG_DOWN,
+                                    .from = peer->pid,
+                                    .to = tenon_value_term(peer->spawn_from),
+                                    .ref = tenon_value_term(peer->spawn_ref),
+                                    .payload = tenon_value_term(answer) });
+    tenon_value_free(answer);
+}
+
 /* A process of the adversary's; freed by tenon_value_free. */
 static inline tenon_value *pid_at(const char *node, uint32_t id)
 {

@@ -125,6 +125,11 @@ static void a_call_of_another_is_not_answered(void **state)
                                     .to = ref,
                                     .payload = tenon_value_term(forged) });
     must_not_end(&evil, &ended);
+    /* That its process has ended is told by a signal of its node. */
+    send_to(&other, client(),
+            tenon_value_format("{:DOWN, ~t, :process, ~t, :killed}", ref,
+                               tn_process_pid(asked)));
+    must_not_end(&other, &ended);
     send_to(&other, client(),
             tenon_value_format("{~t, :passed_on}", tenon_value_term(tag)));
     must_end(&ended, ":passed_on");
@@ -214,9 +219,19 @@ static void ends_are_not_told_by_plain_messages(void **state)
     send_to(
         &evil, tn_process_pid(own),
         tenon_value_format("{:DOWN, ~r, :process, ~p, :forged}", &ref, &pid));
+    OK(tenon_alias(own, TENON_ALIAS_EXPLICIT, &ref));
+    tenon_value *alias = tenon_value_format("~r", &ref);
+    tenon_value *forged = tenon_value_format("{:EXIT, ~p, :forged}", &pid);
+    send_signal(&evil,
+                (struct tn_signal){ .kind = TN_SIG_SEND_ALIAS,
+                                    .from = evil.pid,
+                                    .to = tenon_value_term(alias),
+                                    .payload = tenon_value_term(forged) });
     send_to(&evil, tn_process_pid(own), tenon_value_format("{:EXIT, 1}"));
     assert_next(own, "{:EXIT, 1}");
-    assert_int_equal(claims(), 2);
+    assert_int_equal(claims(), 3);
+    tenon_value_free(forged);
+    tenon_value_free(alias);
     send_to(&other, tn_process_pid(own),
             tenon_value_format("{:EXIT, 1, :passed_on}"));
     assert_next(own, "{:EXIT, 1, :passed_on}");

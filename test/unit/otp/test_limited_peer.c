@@ -61,29 +61,6 @@ static const char *good_name(void)
 
 /* ---- the mesh ------------------------------------------------------------ */
 
-/* Answers the node's question for nodes() with one name. */
-static void answer_nodes(struct adversary *peer, const char *name)
-{
-    RUN_UNTIL(&loop, peer->spawn_ref != NULL);
-    tenon_value *answer = tenon_value_format("{~t, :return, [~a, ~a]}",
-                                             tenon_value_term(peer->spawn_arg),
-                                             tenon_node_name(ruled), name);
-    assert_non_null(answer);
-    send_signal(peer,
-                (struct tn_signal){ .kind = TN_SIG_SPAWN_REPLY,
-                                    .to = tenon_value_term(peer->spawn_from),
-                                    .ref = tenon_value_term(peer->spawn_ref),
-                                    .flags = TN_SPAWN_MONITOR,
-                                    .payload = peer->pid });
-    send_signal(peer,
-                (struct tn_signal){ .kind = TN_SIG_DOWN,
-                                    .from = peer->pid,
-                                    .to = tenon_value_term(peer->spawn_from),
-                                    .ref = tenon_value_term(peer->spawn_ref),
-                                    .payload = tenon_value_term(answer) });
-    tenon_value_free(answer);
-}
-
 static void names_nobody_whom_the_node_calls(void **state)
 {
     struct adversary other;
@@ -558,6 +535,13 @@ static void finds_nobody_else(void **state)
     settle(&evil);
     assert_int_equal(evil.of[TN_SIG_DOWN], count);
     assert_int_equal(stats_of(ruled).names_refused, 1);
+    send_signal(&evil, (struct tn_signal){ .kind = TN_SIG_LINK,
+                                           .from = evil.pid,
+                                           .to = tn_process_pid(own) });
+    settle(&evil);
+    assert_int_equal(evil.of[TN_SIG_EXIT], 1);
+    assert_int_equal(stats_of(ruled).names_refused, 2);
+    assert_int_equal(stats_of(ruled).links, 0);
 }
 
 /* ---- processes without a name --------------------------------------------- */
