@@ -194,30 +194,52 @@ static void assert_mark_comes(const struct hand *hand)
     } while (memmem(bytes, len, MARK, sizeof MARK - 1) == NULL);
 }
 
-static int start_node(void **state)
+/* Returns the port. */
+static uint16_t open_listener(void)
 {
-    (void)state;
     struct sockaddr_in at = { .sin_family = AF_INET,
                               .sin_addr.s_addr = htonl(INADDR_LOOPBACK) };
     socklen_t len = sizeof at;
-    tenon_error err = { 0 };
-    char name[64];
     listener = socket(AF_INET, SOCK_STREAM, 0);
     assert_true(listener >= 0);
     assert_int_equal(bind(listener, (struct sockaddr *)&at, len), 0);
     assert_int_equal(listen(listener, 16), 0);
     assert_int_equal(getsockname(listener, (struct sockaddr *)&at, &len), 0);
+    return ntohs(at.sin_port);
+}
+
+/* peer_port: 0: the port is asked for at epmd. */
+static int start_with(uint16_t peer_port)
+{
+    tenon_error err = { 0 };
+    char name[64];
     new_name(name, "m");
     tenon_node_config config = config_of(name, &err);
     config.no_global = true;
     config.no_connect_all = true;
     config.no_epmd = true;
-    config.peer_port = ntohs(at.sin_port);
+    config.peer_port = peer_port;
     node = tenon_node_start(&config);
     if (node == NULL) {
         fail_msg("%s", err.text);
     }
     return 0;
+}
+
+static int start_node(void **state)
+{
+    (void)state;
+    return start_with(open_listener());
+}
+
+/* The listener is the epmd, and is silent. */
+static int start_with_silent_epmd(void **state)
+{
+    char port[8];
+    (void)state;
+    snprintf(port, sizeof port, "%u", open_listener());
+    assert_int_equal(setenv("ERL_EPMD_PORT", port, 1), 0);
+    return start_with(0);
 }
 
 static int stop_node(void **state)
@@ -404,6 +426,22 @@ static void the_lesser_peers_attempt_comes_up_when_ours_fails(void **state)
     close(theirs.fd);
 }
 
+/* Of one that has not come so far the peer has not heard: none of its attempts
+ * ends for it. */
+static void our_attempt_is_not_waited_for_before_it_is_heard_of(void **state)
+{
+    (void)state;
+    struct hand theirs;
+    call(&theirs, LESSER);
+    say_to(LESSER);
+    wait_for_bytes(listener);
+    int asked = accept(listener, NULL, NULL);
+    finish_call(&theirs);
+    assert_mark_comes(&theirs);
+    close(asked);
+    close(theirs.fd);
+}
+
 int main(void)
 {
 #define TEST(name) cmocka_unit_test_setup_teardown(name, start_node, stop_node)
@@ -416,6 +454,9 @@ int main(void)
         TEST(the_lesser_peer_is_told_that_ours_remains),
         TEST(our_attempt_at_the_lesser_peer_is_waited_for),
         TEST(the_lesser_peers_attempt_comes_up_when_ours_fails),
+        cmocka_unit_test_setup_teardown(
+            our_attempt_is_not_waited_for_before_it_is_heard_of,
+            start_with_silent_epmd, stop_node),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }
