@@ -393,6 +393,19 @@ static void references_have_64_bits_that_nobody_can_foretell(void **state)
     tenon_node_stop(node);
 }
 
+static void each_node_has_keys_of_its_own(void **state)
+{
+    tenon_node *one = lone_node(NULL), *two = lone_node(NULL);
+    (void)state;
+    atomic_store(&one->last_token, 7);
+    atomic_store(&two->last_token, 7);
+    assert_true(tn_node_make_token(one) != tn_node_make_token(two));
+    assert_memory_not_equal(&one->hash_key, &two->hash_key,
+                            sizeof one->hash_key);
+    tenon_node_stop(one);
+    tenon_node_stop(two);
+}
+
 /* ---- log ---------------------------------------------------------------- */
 
 /* A log that takes no line until it is told to. */
@@ -514,6 +527,7 @@ int main(void)
         cmocka_unit_test(jobs_that_are_queued_run_before_the_stop_is_over),
         cmocka_unit_test(references_differ),
         cmocka_unit_test(references_have_64_bits_that_nobody_can_foretell),
+        cmocka_unit_test(each_node_has_keys_of_its_own),
         cmocka_unit_test(a_log_that_takes_nothing_stops_nothing),
         cmocka_unit_test(what_is_logged_is_written_when_the_stop_is_over),
         cmocka_unit_test(stats_fit_the_program_that_asks),

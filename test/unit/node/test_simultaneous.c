@@ -296,6 +296,17 @@ static void a_name_alone_does_not_stand_for_its_node(void **state)
     check_that_a_name_alone_is_called(GREATER);
 }
 
+/* The time after which a peer that is awaited would be given up runs on. */
+static bool is_awaited_still(const char *name)
+{
+    tn_lock(node);
+    const struct tn_peer *peer = tn_peer_find_locked(node, name, strlen(name));
+    assert_non_null(peer);
+    bool is = peer->deadline.slot != 0;
+    tn_unlock(node);
+    return is;
+}
+
 static void a_name_alone_is_not_who_is_awaited(void **state)
 {
     (void)state;
@@ -312,6 +323,7 @@ static void a_name_alone_is_not_who_is_awaited(void **state)
     call(&theirs, GREATER);
     finish_call(&theirs);
     assert_mark_comes(&theirs);
+    assert_false(is_awaited_still(GREATER));
     close(theirs.fd);
     close(ours.fd);
 }
@@ -322,6 +334,8 @@ static void a_name_alone_ends_no_handshake_under_it(void **state)
     struct hand first;
     struct hand again;
     struct hand stranger;
+    struct hand another;
+    call(&another, GREATER);
     call(&first, LESSER);
     call_as_stranger(&stranger, LESSER);
     finish_as_stranger(&stranger);
@@ -339,8 +353,10 @@ static void a_name_alone_ends_no_handshake_under_it(void **state)
     assert_true(is_closed(&first));
     say_to(LESSER);
     assert_mark_comes(&again);
+    finish_call(&another);
     close(first.fd);
     close(again.fd);
+    close(another.fd);
 }
 
 /* ---- attempts of both sides ----------------------------------------------- */

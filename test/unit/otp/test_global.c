@@ -345,6 +345,46 @@ static void a_limited_member_decides_no_clash(void **state)
     sim_fini(&sim);
 }
 
+/* Names of C nodes, which no node here has, in what the third tells the first. */
+static void add_foreign_names(void)
+{
+    struct sim_event *event = &sim.events[sim.first % SIM_EVENTS];
+    tenon_term part[6];
+    if (sim.first != sim.last && event->from == 2 && event->to == 0 &&
+        event->value != NULL &&
+        tenon_match(tenon_value_term(event->value),
+                    "{:\"$gen_cast\", {:resolved, ~t, ~t, ~t, ~t, ~t, ~t}}",
+                    &part[0], &part[1], &part[2], &part[3], &part[4],
+                    &part[5])) {
+        tenon_value *changed = tenon_value_format(
+            "{:\"$gen_cast\", {:resolved, ~t, ~t, ~t, ~t, [:foreign], ~t}}",
+            part[0], part[1], part[2], part[3], part[5]);
+        assert_non_null(changed);
+        tenon_value_free(event->value);
+        event->value = changed;
+    }
+}
+
+/* Those that the first node tells the second of, printed. */
+static void assert_foreign_names_told(const char *expected)
+{
+    unsigned told = 0;
+    for (unsigned i = sim.first; i != sim.last; i++) {
+        const struct sim_event *event = &sim.events[i % SIM_EVENTS];
+        tenon_term names;
+        char text[40];
+        if (event->from == 0 && event->to == 1 && event->value != NULL &&
+            tenon_match(tenon_value_term(event->value),
+                        "{:\"$gen_cast\", {:new_nodes, _, _, ~t, _, _}}",
+                        &names)) {
+            tenon_term_print(names, text, sizeof text);
+            assert_string_equal(text, expected);
+            told++;
+        }
+    }
+    assert_int_equal(told, 1);
+}
+
 /* What a limited peer brings along is not passed on in this node's name. */
 static void a_limited_member_brings_nobody_along(void **state)
 {
@@ -364,8 +404,10 @@ static void a_limited_member_brings_nobody_along(void **state)
     /* No further than that the two know each other. */
     while (!knows(0, 2)) {
         assert_true(sim.first != sim.last || sim_fire_timer(&sim));
+        add_foreign_names();
         deliver_one();
     }
+    assert_foreign_names_told("[]");
     assert_false(knows(0, 3));
     assert_null(tn_gpeer_find(sim.node[0].global, "d@sim"));
     assert_string_equal(name_at(0, ":far"), "none");

@@ -152,6 +152,42 @@ static void nor_do_those_that_are_no_calls(void **state)
     must_be_refused(++n);
 }
 
+/* ---- a node that is no member of global ----------------------------------- */
+
+static void a_node_outside_global_tells_whom_it_is_asked_by(void **state)
+{
+    tenon_error err = { 0 };
+    char name[64];
+    (void)state;
+    end_close(&evil.end);
+    end_close(&other.end);
+    tenon_node_stop(ruled);
+    new_name(name, "quiet");
+    tenon_node_config config = config_of(name, &err);
+    config.rules = RULES;
+    config.no_global = true;
+    ruled = tenon_node_start(&config);
+    assert_non_null(ruled);
+    ruled->stop_workers_ms = DEADLINE_MS;
+    join_as(&evil, EVIL);
+    join_as(&other, OTHER);
+    settle(&other);
+    unsigned before = other.of[TN_SIG_SEND_NAME];
+    unsigned own = evil.of[TN_SIG_SEND_NAME];
+    tell(&evil, "global_name_server",
+         tenon_value_format("{:\"$gen_cast\", {:init_connect, {8, 1}, ~a, "
+                            "{:locker, :x, [], ~t}}}",
+                            OTHER, evil.pid));
+    tell(&evil, "global_name_server",
+         tenon_value_format("{:\"$gen_cast\", {:init_connect, {8, 1}, ~a, "
+                            "{:locker, :x, [], ~t}}}",
+                            EVIL, evil.pid));
+    RUN_UNTIL(&loop, evil.of[TN_SIG_SEND_NAME] == own + 1);
+    settle(&other);
+    assert_int_equal(other.of[TN_SIG_SEND_NAME], before);
+    assert_int_equal(claims(), 1);
+}
+
 /* ---- tasks ---------------------------------------------------------------- */
 
 /* The process of a task that waits for its order; its owner is of that peer, or
@@ -253,6 +289,7 @@ int main(void)
     const struct CMUnitTest tests[] = {
         TEST(answers_go_to_nobody_else),
         TEST(nor_do_those_that_are_no_calls),
+        TEST(a_node_outside_global_tells_whom_it_is_asked_by),
         TEST(a_task_works_for_its_owner_with_the_rights_of_whom_orders),
         TEST(what_it_may_not_run_is_not_run_elsewhere_for_it),
     };

@@ -133,7 +133,7 @@ static void makes_no_node_known(void **state)
     tell(&evil, "global_name_server",
          tenon_value_format("{:\"$gen_cast\", {:new_nodes, ~a, [], [], [{~a, "
                             "8}], [{:vsn, 8}]}}",
-                            good_name(), NOBODY));
+                            good_name(), EVIL));
     settle(&evil);
     assert_false(is_known(NOBODY));
     assert_false(is_peer(ruled, NOBODY));
@@ -163,6 +163,20 @@ static void begins_no_session_for_another(void **state)
          tenon_value_format("{:cancel_connect, ~a, 1}", good_name()));
     settle(&evil);
     assert_int_equal(claims(), 6);
+    /* Nor with a locker of another, to whom this node would speak. */
+    tenon_pid others = pid_of(box);
+    tell(&evil, "global_name_server",
+         tenon_value_format("{:\"$gen_cast\", {:init_connect, {4, 1}, ~a, "
+                            "{:locker, :x, [], ~p}}}",
+                            EVIL, &others));
+    tell(&evil, "global_name_server",
+         tenon_value_format("{:\"$gen_cast\", {:lock_set, ~p, true, []}}",
+                            &others));
+    tell(&evil, "global_name_server",
+         tenon_value_format("{:\"$gen_cast\", {:lock_set, ~p, true, [], 1}}",
+                            &others));
+    settle(&evil);
+    assert_int_equal(claims(), 9);
     assert_true(is_known(good_name()));
 }
 
@@ -279,6 +293,29 @@ static void holds_no_lock_of_others(void **state)
                             tenon_value_format("{:set_lock, {:table, :job}}")),
                         "true");
     assert_int_equal(claims(), 1);
+    tenon_value_free(resource);
+    tenon_value_free(requester);
+}
+
+/* As two lockers do, who hold one lock together. */
+static void holds_a_lock_with_others_that_names_it(void **state)
+{
+    tenon_pid others = pid_of(own);
+    tenon_value *resource = tenon_value_format(":table");
+    tenon_value *requester = tenon_value_format("[~t, ~p]", evil.pid, &others);
+    const char *nodes[] = { tenon_node_name(ruled) };
+    const tenon_global_lock lock = { .resource = tenon_value_term(resource),
+                                     .requester = tenon_value_term(requester),
+                                     .nodes = nodes,
+                                     .node_count = 1,
+                                     .timeout_ms = DEADLINE_MS };
+    (void)state;
+    OK(tenon_global_set_lock(ruled, &lock, NULL));
+    assert_string_equal(ask(&evil, "global_name_server",
+                            tenon_value_format("{:set_lock, {:table, ~t}}",
+                                               tenon_value_term(requester))),
+                        "true");
+    assert_int_equal(claims(), 0);
     tenon_value_free(resource);
     tenon_value_free(requester);
 }
@@ -715,6 +752,7 @@ int main(void)
         TEST(names_its_own_processes_alone),
         TEST(changes_others_names_with_no_new_nodes),
         TEST(holds_no_lock_of_others),
+        TEST(holds_a_lock_with_others_that_names_it),
         TEST(joins_and_leaves_for_itself_in_pg),
         TEST(logs_in_its_own_name),
         TEST(runs_nothing_by_rex),
