@@ -12,6 +12,7 @@ struct tn_budget {
     size_t max;
     atomic_size_t used;
     atomic_size_t peak;
+    atomic_uint_fast64_t refused;
     pthread_mutex_t lock; /* guards: */
     LIST_HEAD(, tn_account) accounts;
 };
@@ -80,6 +81,11 @@ size_t tn_budget_peak(const tn_budget *budget)
     return budget == NULL
                ? 0
                : atomic_load_explicit(&budget->peak, memory_order_relaxed);
+}
+
+uint64_t tn_budget_refused(const tn_budget *budget)
+{
+    return atomic_load_explicit(&budget->refused, memory_order_relaxed);
 }
 
 /* ---- accounts ------------------------------------------------------------ */
@@ -286,6 +292,8 @@ uint32_t tn_account_count(const tn_account *account, enum tn_quota kind)
 void tn_account_note_refused(tn_account *account, const char *what)
 {
     if (account != NULL) {
+        atomic_fetch_add_explicit(&account->budget->refused, 1,
+                                  memory_order_relaxed);
         atomic_store_explicit(&account->what, what, memory_order_relaxed);
         atomic_fetch_add_explicit(&account->refused, 1, memory_order_release);
     }

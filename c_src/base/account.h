@@ -47,6 +47,8 @@ size_t tn_budget_max(const tn_budget *budget);
 size_t tn_budget_used(const tn_budget *budget);
 /* The most that were used at a time. */
 size_t tn_budget_peak(const tn_budget *budget);
+/* How often any of its accounts was refused something. */
+uint64_t tn_budget_refused(const tn_budget *budget);
 
 /* The account of a peer. One that comes back while something of its former
  * connection is still kept gets the account that it had.
@@ -82,7 +84,8 @@ void tn_account_give_back_many(tn_account *account,
                                uint32_t n);
 uint32_t tn_account_count(const tn_account *account, enum tn_quota kind);
 
-/* Notes that the account was refused something. what: a static string. */
+/* Counts and notes that the account was refused something. what: a static
+ * string. */
 void tn_account_note_refused(tn_account *account, const char *what);
 bool tn_account_was_refused(const tn_account *account);
 /* Takes what was noted, to be logged: 0 when there is nothing, or, unless

@@ -104,8 +104,8 @@ enum tenon_err tn_link_remote_locked(tenon_process *local,
     }
     tn_account *account = tn_peer_account(peer);
     size_t bytes = sizeof(struct tn_link) + other.len;
-    if (!tn_quota_take_locked(local->node, account, TN_QUOTA_LINKS,
-                              TN_PEER_LINKS_MAX, bytes, "links")) {
+    if (!tn_quota_take(account, TN_QUOTA_LINKS, TN_PEER_LINKS_MAX, bytes,
+                       "links")) {
         return TENON_E_LIMIT;
     }
     struct tn_link *link = add(local, peer, other);

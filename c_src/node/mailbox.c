@@ -296,9 +296,8 @@ static enum tenon_err deliver_locked(tenon_process *process,
     struct keeping keeping = plan(message, conn);
     /* A block is on the account already. */
     size_t more = keeping.block == NULL ? keeping.bytes : 0;
-    if (!forced &&
-        (is_full(process, counted_bytes(message, keeping.block)) ||
-         !tn_quota_has_room_locked(node, sender->account, more, "messages"))) {
+    if (!forced && (is_full(process, counted_bytes(message, keeping.block)) ||
+                    !tn_quota_has_room(sender->account, more, "messages"))) {
         tn_block_release(keeping.block);
         return shed(process, TENON_E_LIMIT);
     }

@@ -144,9 +144,8 @@ enum tenon_err tn_monitor_remote_locked(tenon_process *local,
         return TENON_E_LIMIT;
     }
     attach(monitor, NULL, local, peer);
-    if (!tn_quota_take_locked(local->node, tn_peer_account(peer),
-                              TN_QUOTA_MONITORS, TN_PEER_MONITORS_MAX,
-                              size_of(monitor), "monitors")) {
+    if (!tn_quota_take(tn_peer_account(peer), TN_QUOTA_MONITORS,
+                       TN_PEER_MONITORS_MAX, size_of(monitor), "monitors")) {
         drop(local->node, monitor);
         return TENON_E_LIMIT;
     }

@@ -576,6 +576,7 @@ void tenon_node_get_stats(tenon_node *node,
     tn_unlock(node);
     all.memory_bytes = tn_budget_used(node->budget);
     all.memory_peak_bytes = tn_budget_peak(node->budget);
+    all.quotas_reached = tn_budget_refused(node->budget);
     pthread_mutex_lock(&node->workers.lock);
     all.workers = node->workers.total;
     pthread_mutex_unlock(&node->workers.lock);

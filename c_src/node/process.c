@@ -81,6 +81,8 @@ static void destroy(tenon_process *process)
     tenon_value_free(process->doom_reason);
     tn_account_discharge(process->doom_account, process->doom_bytes);
     tn_account_unref(process->doom_account);
+    tn_account_discharge(process->spawner, process->spawned_bytes);
+    tn_account_unref(process->spawner);
     free(process->name);
     free(process);
 }
@@ -100,6 +102,39 @@ static void encode_pid(tenon_process *process)
     process->pid = (tenon_term){ p, PID_BYTES(len) };
 }
 
+static bool count_for_locked(tenon_process *process,
+                             tn_account *account,
+                             size_t state_bytes)
+{
+    if (account == NULL) {
+        return true;
+    }
+    size_t bytes = sizeof *process + state_bytes;
+    if (!tn_quota_take(account, TN_QUOTA_PROCESSES, TN_PEER_PROCESSES_MAX,
+                       bytes, "processes")) {
+        return false;
+    }
+    process->spawner = tn_account_ref(account);
+    process->spawned_bytes = bytes;
+    return true;
+}
+
+/* Its bytes are there until its last handler has returned. */
+static void count_no_more_locked(tenon_process *process)
+{
+    tn_account_give_back(process->spawner, TN_QUOTA_PROCESSES);
+}
+
+bool tn_process_count_for(tenon_node *node, tenon_term pid, tn_account *account)
+{
+    tn_lock(node);
+    tenon_process *process = tn_process_find_locked(node, pid);
+    bool counts = process == NULL || process->spawner != NULL ||
+                  count_for_locked(process, account, 0);
+    tn_unlock(node);
+    return counts;
+}
+
 static enum tenon_err enter_locked(tenon_process *process,
                                    const struct tn_process_spec *spec)
 {
@@ -108,21 +143,17 @@ static enum tenon_err enter_locked(tenon_process *process,
         return TENON_E_STOPPED;
     }
     if (node->processes.free_first == 0 ||
-        !tn_quota_take_locked(node, spec->account, TN_QUOTA_PROCESSES,
-                              TN_PEER_PROCESSES_MAX, sizeof *process,
-                              "processes")) {
+        !count_for_locked(process, spec->account, spec->state_bytes)) {
         return TENON_E_LIMIT;
     }
     if (spec->name != NULL) {
         enum tenon_err rc =
             tn_process_register_locked(process, spec->name, spec->own_name);
         if (rc != TENON_OK) {
-            tn_quota_give_back(spec->account, TN_QUOTA_PROCESSES,
-                               sizeof *process);
+            count_no_more_locked(process);
             return rc;
         }
     }
-    process->spawner = tn_account_ref(spec->account);
     tn_process_enter_table_locked(process);
     encode_pid(process);
     return TENON_OK;
@@ -200,12 +231,7 @@ end_this_locked(tenon_process *process, tenon_term reason, bool *wake)
     process->exited = true;
     tn_process_unregister_locked(process);
     tn_process_leave_table_locked(process);
-    if (process->spawner != NULL) {
-        tn_quota_give_back(process->spawner, TN_QUOTA_PROCESSES,
-                           sizeof *process);
-        tn_account_unref(process->spawner);
-        process->spawner = NULL;
-    }
+    count_no_more_locked(process);
     tenon_value_free(process->exit_reason);
     process->exit_reason = tenon_value_new(reason);
     if (tell_some_locked(process, wake)) {
@@ -232,7 +258,7 @@ void tn_process_doom_locked(tenon_process *process,
     process->doomed = true;
     /* It is kept twice, and until the last handler has returned. */
     size_t bytes = 2 * reason.len;
-    if (!tn_quota_charge_locked(process->node, account, bytes, "reasons")) {
+    if (!tn_quota_charge(account, bytes, "reasons")) {
         reason = tn_atom_killed;
     } else if (account != NULL) {
         process->doom_account = tn_account_ref(account);

@@ -55,6 +55,7 @@ struct tn_process_spec {
      * unknown: whereis finds nothing, monitors of the name answer noproc. */
     bool unseen;
     tn_account *account; /* of the peer for which it is started; NULL: none */
+    size_t state_bytes;  /* what the state takes, for that account */
     /* Serves every node of the cluster: its name is free to all peers that may
      * connect (node/access.h). */
     bool is_open;
@@ -142,7 +143,8 @@ struct tenon_process {
     tenon_value *doom_reason; /* NULL: likewise */
     tn_account *doom_account; /* kept, of the peer that gave it */
     size_t doom_bytes;        /* on that account */
-    tn_account *spawner;      /* kept, of the peer that counts for it */
+    tn_account *spawner;      /* kept, of the peer that it counts for */
+    size_t spawned_bytes;     /* on that account */
     STAILQ_ENTRY(tenon_process) doomed_next;
     STAILQ_ENTRY(tenon_process) ending_next; /* likewise node->ending */
     char *name;
@@ -196,6 +198,14 @@ void tn_processes_fini(struct tn_processes *processes);
 TENON_CHECK tenon_process *tn_process_start(tenon_node *node,
                                             const struct tn_process_spec *spec,
                                             tenon_error *err);
+
+/* A process of this node that was started for a peer by something else counts
+ * as that peer's from now on, unless it does for another. False: the peer has
+ * too many. A pid of nobody is fine.
+ * Threads: any, without the lock. */
+bool tn_process_count_for(tenon_node *node,
+                          tenon_term pid,
+                          tn_account *account);
 
 /* The pid as a term; borrowed from the process. */
 static inline tenon_term tn_process_pid(const tenon_process *process)

@@ -30,75 +30,36 @@ tn_budget *tn_quota_budget(size_t wanted)
     return tn_budget_new(wanted != 0 ? wanted : max);
 }
 
-static bool
-refuse_locked(tenon_node *node, tn_account *account, const char *what)
+static bool refuse(tn_account *account, const char *what)
 {
-    node->counts.quotas_reached++;
     tn_account_note_refused(account, what);
     return false;
 }
 
-static bool
-take(tn_account *account, enum tn_quota kind, uint32_t max, size_t bytes)
-{
-    if (!tn_account_take(account, kind, max)) {
-        return false;
-    }
-    if (!tn_account_charge(account, bytes)) {
-        tn_account_give_back(account, kind);
-        return false;
-    }
-    return true;
-}
-
-bool tn_quota_take_locked(tenon_node *node,
-                          tn_account *account,
-                          enum tn_quota kind,
-                          uint32_t max,
-                          size_t bytes,
-                          const char *what)
-{
-    return take(account, kind, max, bytes) ||
-           refuse_locked(node, account, what);
-}
-
-bool tn_quota_charge_locked(tenon_node *node,
-                            tn_account *account,
-                            size_t bytes,
-                            const char *what)
-{
-    return tn_account_charge(account, bytes) ||
-           refuse_locked(node, account, what);
-}
-
-bool tn_quota_has_room_locked(tenon_node *node,
-                              tn_account *account,
-                              size_t bytes,
-                              const char *what)
-{
-    return tn_account_has_room(account, bytes) ||
-           refuse_locked(node, account, what);
-}
-
-bool tn_quota_take(tenon_node *node,
-                   tn_account *account,
+bool tn_quota_take(tn_account *account,
                    enum tn_quota kind,
                    uint32_t max,
                    size_t bytes,
                    const char *what)
 {
-    if (take(account, kind, max, bytes)) {
-        return true;
+    if (!tn_account_take(account, kind, max)) {
+        return refuse(account, what);
     }
-    tn_quota_note(node, account, what);
-    return false;
+    if (!tn_account_charge(account, bytes)) {
+        tn_account_give_back(account, kind);
+        return refuse(account, what);
+    }
+    return true;
 }
 
-void tn_quota_note(tenon_node *node, tn_account *account, const char *what)
+bool tn_quota_charge(tn_account *account, size_t bytes, const char *what)
 {
-    tn_lock(node);
-    (void)refuse_locked(node, account, what);
-    tn_unlock(node);
+    return tn_account_charge(account, bytes) || refuse(account, what);
+}
+
+bool tn_quota_has_room(tn_account *account, size_t bytes, const char *what)
+{
+    return tn_account_has_room(account, bytes) || refuse(account, what);
 }
 
 void tn_quota_give_back(tn_account *account, enum tn_quota kind, size_t bytes)

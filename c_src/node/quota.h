@@ -26,33 +26,17 @@ TENON_CHECK tn_budget *tn_quota_budget(size_t wanted);
  * room for the bytes.
  *
  * what  a static string: the thing's name in the log, in the plural.
- * With the lock held. */
-bool tn_quota_take_locked(tenon_node *node,
-                          tn_account *account,
-                          enum tn_quota kind,
-                          uint32_t max,
-                          size_t bytes,
-                          const char *what);
-/* The same for things that nobody counts. */
-bool tn_quota_charge_locked(tenon_node *node,
-                            tn_account *account,
-                            size_t bytes,
-                            const char *what);
-/* Whether there is room, to be charged by something else; else as above. */
-bool tn_quota_has_room_locked(tenon_node *node,
-                              tn_account *account,
-                              size_t bytes,
-                              const char *what);
-/* Counts and notes what something else refused. Without the lock. */
-void tn_quota_note(tenon_node *node, tn_account *account, const char *what);
-/* The first without the lock. */
-bool tn_quota_take(tenon_node *node,
-                   tn_account *account,
+ * Threads: any, as for the next three. */
+bool tn_quota_take(tn_account *account,
                    enum tn_quota kind,
                    uint32_t max,
                    size_t bytes,
                    const char *what);
-/* Gives back what tn_quota_take took. Threads: any. */
+/* The same for things that nobody counts. */
+bool tn_quota_charge(tn_account *account, size_t bytes, const char *what);
+/* Whether there is room, to be charged by something else; else as above. */
+bool tn_quota_has_room(tn_account *account, size_t bytes, const char *what);
+/* Gives back what tn_quota_take took. */
 void tn_quota_give_back(tn_account *account, enum tn_quota kind, size_t bytes);
 
 /* Logs what was noted, at most once in TN_REFUSED_LOG_MS for one peer, unless

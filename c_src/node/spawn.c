@@ -23,6 +23,7 @@ struct spawned {
     bool ran;        /* what comes after the arguments is nobody's */
     size_t arity;    /* of what was spawned */
     void *extra;     /* for the call */
+    size_t bytes_len;
     uint8_t bytes[];
 };
 
@@ -133,6 +134,7 @@ static struct spawned *spawned_new(tenon_node *node,
         return NULL;
     }
     uint8_t *to = spawned->bytes;
+    spawned->bytes_len = bytes;
     spawned->run = *run;
     (void)tn_access_ref(run->origin);
     (void)tn_account_ref(run->account);
@@ -157,14 +159,16 @@ static tenon_process *start(tenon_node *node,
                             bool run_inline,
                             tenon_error *err)
 {
-    return tn_process_start(node,
-                            &(struct tn_process_spec){
-                                .class = &spawned_class,
-                                .state = spawned,
-                                .run_inline = run_inline,
-                                .account = spawned->run.account,
-                            },
-                            err);
+    return tn_process_start(
+        node,
+        &(struct tn_process_spec){
+            .class = &spawned_class,
+            .state = spawned,
+            .run_inline = run_inline,
+            .account = spawned->run.account,
+            .state_bytes = sizeof *spawned + spawned->bytes_len,
+        },
+        err);
 }
 
 enum tenon_err tn_spawn_local(tenon_node *node,

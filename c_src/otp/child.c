@@ -4,6 +4,7 @@
 
 #include <stdlib.h>
 
+#include "node/quota.h"
 #include "otp/gen.h"
 #include "term/build.h"
 
@@ -201,6 +202,24 @@ struct tn_child *tn_child_read_dynamic(tenon_term term, tenon_value **problem)
     return child_of(&spec, problem);
 }
 
+static size_t bytes_of(const struct tn_child *child)
+{
+    return sizeof *child + tenon_value_term(child->id).len +
+           tenon_value_term(child->start).len +
+           tenon_value_term(child->modules).len;
+}
+
+bool tn_child_count_for(struct tn_child *child, tn_account *account)
+{
+    size_t bytes = bytes_of(child);
+    if (!tn_quota_charge(account, bytes, "children of supervisors")) {
+        return false;
+    }
+    child->account = tn_account_ref(account);
+    child->kept_bytes = bytes;
+    return true;
+}
+
 void tn_child_free(struct tn_child *child)
 {
     if (child == NULL) {
@@ -210,6 +229,8 @@ void tn_child_free(struct tn_child *child)
     tenon_value_free(child->start);
     tenon_value_free(child->modules);
     tenon_value_free(child->pid);
+    tn_account_discharge(child->account, child->kept_bytes);
+    tn_account_unref(child->account);
     free(child);
 }
 

@@ -10,6 +10,8 @@
 
 #include <tenon/supervisor.h>
 
+#include "base/account.h"
+
 /* One child; its supervisor's process alone touches it. */
 struct tn_child {
     TAILQ_ENTRY(tn_child) next; /* in the order of their start */
@@ -19,11 +21,13 @@ struct tn_child {
     enum tenon_restart restart;
     uint32_t shutdown_ms;
     bool is_supervisor;
-    tenon_value *pid; /* NULL: it does not run */
-    bool restarting;  /* a restart has failed and is tried again */
-    uint64_t number;  /* told apart by, from 1 */
-    bool is_awaited;  /* while it is ended */
-    uint64_t kill_at; /* likewise, tn_now_ms; UINT64_MAX: never */
+    tenon_value *pid;    /* NULL: it does not run */
+    bool restarting;     /* a restart has failed and is tried again */
+    uint64_t number;     /* told apart by, from 1 */
+    tn_account *account; /* kept; of the peer that has it started, or NULL */
+    size_t kept_bytes;   /* on that account */
+    bool is_awaited;     /* while it is ended */
+    uint64_t kill_at;    /* likewise, tn_now_ms; UINT64_MAX: never */
 };
 TAILQ_HEAD(tn_children, tn_child);
 
@@ -39,6 +43,10 @@ TENON_CHECK struct tn_child *tn_child_read(tenon_term spec,
  * modules}. */
 TENON_CHECK struct tn_child *tn_child_read_dynamic(tenon_term spec,
                                                    tenon_value **problem);
+/* The child counts for a peer from now on, until it is freed. False: there is
+ * no room for it. */
+TENON_CHECK bool tn_child_count_for(struct tn_child *child,
+                                    tn_account *account);
 /* child: taken; NULL is fine. */
 void tn_child_free(struct tn_child *child);
 

@@ -66,8 +66,8 @@ static bool take(void *io,
                  size_t bytes,
                  const char *what)
 {
-    const struct server *server = io;
-    return tn_quota_take(server->node, account, kind, max, bytes, what);
+    (void)io;
+    return tn_quota_take(account, kind, max, bytes, what);
 }
 
 static bool is_limited(void *io, const char *node)

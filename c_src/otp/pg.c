@@ -355,7 +355,8 @@ static void on_message(tenon_process *self, void *state, tenon_term message)
         rc = tn_pg_scope_feed(&scope->core, message);
     }
     pthread_mutex_unlock(&scope->pg->lock);
-    if (rc != TENON_OK) {
+    /* A quota's line comes with those of its peer. */
+    if (rc != TENON_OK && !tn_account_was_refused(tn_process_account(self))) {
         log_trouble(scope, rc);
     }
 }

@@ -5,6 +5,7 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "node/quota.h"
 #include "node/text.h"
 #include "term/bytes.h"
 #include "term/tags.h"
@@ -108,16 +109,21 @@ struct tn_pg_entry *tn_pg_entry_find(const struct tn_pg_groups *groups,
     return group == NULL ? NULL : entry_of(owner, group);
 }
 
+/* What a refusal is of, in the log. */
+static const char name_kind[] = "names of process groups";
+
 /* The name counts for each of its owners. */
 static bool pay_name(const struct tn_pg_owner *owner, size_t len)
 {
     if (!tn_account_take_many(owner->account, TN_QUOTA_GROUP_BYTES,
                               (uint32_t)len, TN_PG_PEER_GROUPS_MAX_BYTES)) {
+        tn_account_note_refused(owner->account, name_kind);
         return false;
     }
     if (!tn_account_charge(owner->account, sizeof(struct tn_pg_entry) + len)) {
         tn_account_give_back_many(owner->account, TN_QUOTA_GROUP_BYTES,
                                   (uint32_t)len);
+        tn_account_note_refused(owner->account, name_kind);
         return false;
     }
     return true;
@@ -207,23 +213,15 @@ struct tn_pg_member *tn_pg_member_find(const struct tn_pg_entry *entry,
 
 static bool pay(const struct tn_pg_owner *owner, size_t pid_bytes)
 {
-    if (!tn_account_take(owner->account, TN_QUOTA_MEMBERS,
-                         TN_PG_PEER_MEMBERS_MAX)) {
-        return false;
-    }
-    if (!tn_account_charge(owner->account,
-                           sizeof(struct tn_pg_member) + pid_bytes)) {
-        tn_account_give_back(owner->account, TN_QUOTA_MEMBERS);
-        return false;
-    }
-    return true;
+    return tn_quota_take(
+        owner->account, TN_QUOTA_MEMBERS, TN_PG_PEER_MEMBERS_MAX,
+        sizeof(struct tn_pg_member) + pid_bytes, "members of process groups");
 }
 
 static void pay_back(const struct tn_pg_owner *owner, size_t pid_bytes)
 {
-    tn_account_give_back(owner->account, TN_QUOTA_MEMBERS);
-    tn_account_discharge(owner->account,
-                         sizeof(struct tn_pg_member) + pid_bytes);
+    tn_quota_give_back(owner->account, TN_QUOTA_MEMBERS,
+                       sizeof(struct tn_pg_member) + pid_bytes);
 }
 
 enum tenon_err tn_pg_member_get(struct tn_pg_entry *entry,

@@ -14,6 +14,7 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "node/quota.h"
 #include "otp/gen.h"
 #include "otp/pg_impl.h"
 #include "term/build.h"
@@ -126,7 +127,7 @@ static bool is_ours(const struct tn_pg_scope *scope,
 
 static void free_peer(struct tn_pg_owner *peer)
 {
-    tn_account_give_back(peer->account, TN_QUOTA_SCOPES);
+    tn_quota_give_back(peer->account, TN_QUOTA_SCOPES, sizeof *peer);
     tn_account_unref(peer->account);
     free(peer);
 }
@@ -137,14 +138,15 @@ static enum tenon_err new_peer(const struct tn_pg_scope *scope,
 {
     tn_account *account =
         scope->ops->account == NULL ? NULL : scope->ops->account(scope->user);
+    struct tn_pg_owner *peer;
 
-    if (!tn_account_take(account, TN_QUOTA_SCOPES, TN_PG_PEER_SCOPES_MAX)) {
+    if (!tn_quota_take(account, TN_QUOTA_SCOPES, TN_PG_PEER_SCOPES_MAX,
+                       sizeof *peer, "scopes of process groups")) {
         return TENON_E_LIMIT;
     }
-    struct tn_pg_owner *peer = calloc(1, sizeof *peer);
-
+    peer = calloc(1, sizeof *peer);
     if (peer == NULL) {
-        tn_account_give_back(account, TN_QUOTA_SCOPES);
+        tn_quota_give_back(account, TN_QUOTA_SCOPES, sizeof *peer);
         return TENON_E_NOMEM;
     }
     peer->account = tn_account_ref(account);

@@ -2,6 +2,7 @@
 /* What supervisors are asked: the calls of supervisor and DynamicSupervisor. */
 #include "otp/supervisor_impl.h"
 
+#include "node/process.h"
 #include "otp/gen.h"
 #include "term/build.h"
 
@@ -141,6 +142,10 @@ on_start_child(tenon_call *call, struct tn_supervisor *sup, tenon_term spec)
         tn_child_free(child);
     } else if (sup->count >= sup->max_children) {
         tenon_reply_error(call, ":max_children");
+        tn_child_free(child);
+    } else if (!tn_child_count_for(child,
+                                   tn_process_account(tenon_call_self(call)))) {
+        tenon_reply_error(call, ":system_limit");
         tn_child_free(child);
     } else {
         start_new(call, sup, child);

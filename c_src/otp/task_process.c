@@ -292,6 +292,12 @@ static enum tenon_err read_args(struct task *task, tenon_term args)
                : TENON_OK;
 }
 
+static size_t bytes_of(const struct task *task)
+{
+    return sizeof *task + tenon_value_term(task->owner).len +
+           tenon_value_term(task->mfa).len;
+}
+
 tenon_process *tn_task_new(tenon_node *node,
                            tn_access *origin,
                            tn_account *account,
@@ -317,6 +323,7 @@ tenon_process *tn_task_new(tenon_node *node,
                                           .state = task,
                                           .run_inline = true,
                                           .account = account,
+                                          .state_bytes = bytes_of(task),
                                       },
                                       &err);
         *rc = task->self == NULL ? err.code : TENON_OK;

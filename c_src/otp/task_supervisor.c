@@ -10,6 +10,7 @@
 #include "base/hash.h"
 #include "node/atoms.h"
 #include "node/node.h"
+#include "node/quota.h"
 #include "otp/gen.h"
 #include "otp/restart.h"
 #include "otp/server.h"
@@ -29,6 +30,7 @@ struct child {
     tenon_value *args;   /* to start it anew; NULL: never */
     tn_access *origin;   /* kept; what the peer may use that asked for it */
     tn_account *account; /* kept; what that peer makes this node keep */
+    size_t kept_bytes;   /* on that account */
 };
 
 /* The state of the server; its own callbacks, all on the loop thread, alone
@@ -69,6 +71,7 @@ static void child_free(struct child *child)
     tenon_process_release(child->process);
     tenon_value_free(child->args);
     tn_access_unref(child->origin);
+    tn_account_discharge(child->account, child->kept_bytes);
     tn_account_unref(child->account);
     free(child);
 }
@@ -132,6 +135,19 @@ static enum tenon_restart read_restart(tenon_term restart)
                                                     : TENON_TEMPORARY;
 }
 
+/* What is kept for a task besides its process. */
+static enum tenon_err keep_args(struct child *child, tenon_term args)
+{
+    bool keeps = child->restart != TENON_TEMPORARY;
+    size_t bytes = sizeof *child + (keeps ? args.len : 0);
+    if (!tn_quota_charge(child->account, bytes, "tasks")) {
+        return TENON_E_LIMIT;
+    }
+    child->kept_bytes = bytes;
+    child->args = keeps ? tenon_value_new(args) : NULL;
+    return keeps && child->args == NULL ? TENON_E_NOMEM : TENON_OK;
+}
+
 /* part: {start_task, args, restart, shutdown}. */
 static enum tenon_err add_child(tenon_process *self,
                                 struct supervisor *supervisor,
@@ -146,11 +162,7 @@ static enum tenon_err add_child(tenon_process *self,
     child->account = tn_account_ref(tn_process_account(self));
     child->restart = read_restart(part[2]);
     child->brutal = tenon_term_is_atom(part[3], "brutal_kill");
-    enum tenon_err rc = TENON_OK;
-    if (child->restart != TENON_TEMPORARY) {
-        child->args = tenon_value_new(part[1]);
-        rc = child->args == NULL ? TENON_E_NOMEM : TENON_OK;
-    }
+    enum tenon_err rc = keep_args(child, part[1]);
     if (rc == TENON_OK) {
         rc = enter_child(self, supervisor, child, part[1]);
     }

@@ -287,7 +287,7 @@ static void take_services(struct tn_x3m *x3m,
         tn_x3m_unlock(x3m);
     }
     if (rc == TENON_E_LIMIT && account != NULL) {
-        tn_quota_note(x3m->node, account, "offers of services");
+        tn_account_note_refused(account, "offers of services");
     } else if (rc < 0) {
         log_dropped(x3m, tenon_err_text(rc), message->services);
     } else if (fold.left_out > 0) {
