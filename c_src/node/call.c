@@ -142,6 +142,20 @@ static enum tenon_err answer_badarg(tenon_call *call)
     return TENON_E_INVAL;
 }
 
+static enum tenon_err
+answer_unbuilt(tenon_call *call, enum tn_outcome outcome, enum tenon_err why)
+{
+    if (why != TENON_E_TERM_DEEP || outcome != TN_OUT_RETURN ||
+        call->ops->too_deep == NULL) {
+        return answer_badarg(call);
+    }
+    if (call->moved || atomic_exchange(&call->answered, true)) {
+        return TENON_E_INVAL;
+    }
+    call->ops->too_deep(call);
+    return TENON_E_TERM_DEEP;
+}
+
 enum tenon_err tn_call_answer_va(tenon_call *call,
                                  enum tn_outcome outcome,
                                  const char *wrap,
@@ -164,7 +178,7 @@ enum tenon_err tn_call_answer_va(tenon_call *call,
     va_end(copy);
     enum tenon_err rc = tenon_builder_term(&out, &value);
     rc = rc == TENON_OK ? tn_call_answer(call, outcome, value)
-                        : answer_badarg(call);
+                        : answer_unbuilt(call, outcome, rc);
     tn_builder_fini(&out);
     return rc;
 }

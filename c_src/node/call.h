@@ -26,6 +26,9 @@ struct tn_call_ops {
     enum tenon_err (*answer)(tenon_call *call,
                              enum tn_outcome outcome,
                              tenon_term value);
+    /* A return value is nested too deeply to be built. May be NULL: then the
+     * call is answered as if it had raised badarg. */
+    void (*too_deep)(tenon_call *call);
     /* The handler has returned and the call is neither answered nor kept. May
      * be NULL: then nothing happens. */
     void (*unanswered)(tenon_call *call);

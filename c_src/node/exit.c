@@ -40,7 +40,7 @@ static void trap_exit(tenon_process *process,
 {
     enum tenon_err rc = deliver_exit(process, from, reason, account,
                                      tn_signal_is_small(reason), wake);
-    if (rc == TENON_E_LIMIT) {
+    if (rc == TENON_E_LIMIT || rc == TENON_E_TERM_DEEP) {
         rc = deliver_exit(process, from, tn_atom_system_limit, account, true,
                           wake);
     }

@@ -116,6 +116,12 @@ void tn_monitor_call_shed_locked(tenon_process *process,
                                  tenon_term message,
                                  bool *wake);
 
+/* The process has no answer to a call that could be told: as above. Without
+ * the lock. from, tag: of the call. */
+void tn_monitor_call_failed(tenon_process *process,
+                            tenon_term from,
+                            tenon_term tag);
+
 /* Sets a monitor of a process of this node on a target there or elsewhere,
  * with a reference that the caller made. With the lock held. An end that is
  * known at once comes as a message to `watcher`. Errors: INVAL, LIMIT, NOMEM,

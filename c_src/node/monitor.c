@@ -219,7 +219,8 @@ static void fire(tenon_node *node,
         enum tenon_err rc =
             deliver_down(monitor->watcher, monitor->ref, monitor->target, on,
                          reason, account, wake);
-        if (rc == TENON_E_LIMIT) {
+        /* Of the deepest reasons, too, only that they were too much is told. */
+        if (rc == TENON_E_LIMIT || rc == TENON_E_TERM_DEEP) {
             rc = deliver_down(monitor->watcher, monitor->ref, monitor->target,
                               on, tn_atom_system_limit, account, wake);
         }
@@ -281,21 +282,48 @@ bool tn_links_peer_lost_locked(tenon_node *node,
     return !LIST_EMPTY(&peer->links) || !LIST_EMPTY(&peer->monitors);
 }
 
-/* ---- calls that find no room ------------------------------------------- */
+/* ---- calls that cannot be answered ------------------------------------- */
 
-/* The reference of the caller's monitor in {'$gen_call', {pid, Tag}, request}:
- * Tag itself, or since OTP 24 the X of [alias | X]. */
-static bool monitor_of_call(tenon_term message, tenon_term *ref)
+/* The reference of the caller's monitor: the tag itself, or since OTP 24 the X
+ * of [alias | X]. */
+static bool ref_of_tag(tenon_term tag, tenon_term *ref)
 {
-    tenon_term from, tag, request, pid;
-    if (!tenon_match(message, "{:\"$gen_call\", ~t, ~t}", &from, &request) ||
-        !tenon_match(from, "{~t, ~t}", &pid, &tag)) {
-        return false;
-    }
     if (!tenon_match(tag, "[:alias | ~t]", ref)) {
         *ref = tag;
     }
     return tenon_term_type(*ref) == TENON_TYPE_REF;
+}
+
+/* In {'$gen_call', {pid, tag}, request}. */
+static bool monitor_of_call(tenon_term message, tenon_term *ref)
+{
+    tenon_term from, tag, request, pid;
+    return tenon_match(message, "{:\"$gen_call\", ~t, ~t}", &from, &request) &&
+           tenon_match(from, "{~t, ~t}", &pid, &tag) && ref_of_tag(tag, ref);
+}
+
+void tn_monitor_call_failed(tenon_process *process,
+                            tenon_term from,
+                            tenon_term tag)
+{
+    tenon_node *node = process->node;
+    struct tn_ref_key key;
+    tenon_term ref;
+    tenon_pid caller;
+    bool wake = false;
+    if (!ref_of_tag(tag, &ref) || tenon_term_pid(from, &caller) != TENON_OK) {
+        return;
+    }
+    tn_lock(node);
+    struct tn_peer *peer =
+        tn_peer_find_locked(node, caller.node, strlen(caller.node));
+    struct tn_monitor *monitor =
+        tn_ref_key(&key, ref, peer) ? find(node, &key) : NULL;
+    if (monitor != NULL && monitor->process == process) {
+        fire(node, monitor, tn_atom_system_limit, &wake);
+    }
+    tn_processes_end_doomed_locked(node, &wake);
+    tn_leave(node, wake);
 }
 
 void tn_monitor_call_shed_locked(tenon_process *process,

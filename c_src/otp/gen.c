@@ -6,6 +6,7 @@
 #include <string.h>
 
 #include "node/node.h"
+#include "term/scan.h"
 
 /* Tags of the external term format that are written or told apart here. */
 #define SMALL_TUPLE 104
@@ -180,6 +181,9 @@ tn_pair_init(struct tn_pair *pair, tenon_term first, tenon_term second)
     if (first.len > TENON_TERM_MAX_BYTES - 2 ||
         second.len > TENON_TERM_MAX_BYTES - 2 - first.len) {
         return TENON_E_TERM_BIG;
+    }
+    if (!tn_fits_below(first, 1) || !tn_fits_below(second, 1)) {
+        return TENON_E_TERM_DEEP;
     }
     size_t len = 2 + first.len + second.len;
     if (len > sizeof pair->room) {

@@ -41,6 +41,10 @@ static enum tenon_err answer_with(tenon_call *call,
     }
     enum tenon_err sent = tn_gen_reply(call->node, tn_process_pid(call->self),
                                        call->from, call->tag, result);
+    if (sent == TENON_E_TERM_DEEP) {
+        (void)tn_gen_reply(call->node, tn_process_pid(call->self), call->from,
+                           call->tag, tn_badrpc_system_limit);
+    }
     tn_builder_fini(&out);
     tenon_value_free(reason);
     return rc < 0 ? rc : sent;

@@ -43,6 +43,9 @@ end_with_pair(tenon_process *self, tenon_term first, tenon_term second)
 {
     struct tn_pair reason;
     enum tenon_err rc = tn_pair_init(&reason, first, second);
+    if (rc == TENON_E_TERM_DEEP) {
+        return tn_process_end(self, tn_atom_system_limit);
+    }
     if (rc < 0) {
         return rc;
     }
@@ -62,6 +65,13 @@ static enum tenon_err end_with_throw(tenon_process *self, tenon_term thrown)
     return end_with_pair(self, tn_atom_bad_return_value, thrown);
 }
 
+/* How deep a reply is, the caller may have chosen: that must not end the
+ * server. */
+static void server_reply_too_deep(tenon_call *call)
+{
+    tn_monitor_call_failed(call->self, call->from, call->tag);
+}
+
 static enum tenon_err
 server_answer(tenon_call *call, enum tn_outcome outcome, tenon_term value)
 {
@@ -75,11 +85,18 @@ server_answer(tenon_call *call, enum tn_outcome outcome, tenon_term value)
     case TN_OUT_RETURN:
         break;
     }
-    return tn_gen_reply(call->node, tn_process_pid(call->self), call->from,
-                        call->tag, value);
+    enum tenon_err rc = tn_gen_reply(call->node, tn_process_pid(call->self),
+                                     call->from, call->tag, value);
+    if (rc == TENON_E_TERM_DEEP) {
+        server_reply_too_deep(call);
+    }
+    return rc;
 }
 
-static const struct tn_call_ops server_ops = { .answer = server_answer };
+static const struct tn_call_ops server_ops = {
+    .answer = server_answer,
+    .too_deep = server_reply_too_deep,
+};
 
 /* ---- messages ---------------------------------------------------------- */
 

@@ -9,6 +9,7 @@
 
 #include "dist/flags.h"
 #include "node/node.h"
+#include "term/scan.h"
 
 /* From this version of stdlib on {ok, state} is expected. */
 #define NEW_MAJOR 5
@@ -135,6 +136,10 @@ enum tenon_err
 tn_state_reply(tenon_process *self, const struct tn_gen *gen, tenon_term state)
 {
     tenon_pid caller;
+    /* {tag, {ok, state}} */
+    if (!tn_fits_below(state, 2)) {
+        return TENON_E_TERM_DEEP;
+    }
     struct waiting *waiting = calloc(1, sizeof *waiting);
     if (waiting == NULL) {
         return TENON_E_NOMEM;

@@ -11,7 +11,7 @@
 /* Answers a system request of `self` with a state, copied. A caller whose flags
  * do not tell its release is asked for it first, and answered when it has
  * said: so this does not block. What cannot be found out counts as new.
- * Errors: NOMEM; those of the reply are nobody's. Threads: any. */
+ * Errors: NOMEM, TERM_DEEP; those of the reply are nobody's. Threads: any. */
 enum tenon_err
 tn_state_reply(tenon_process *self, const struct tn_gen *gen, tenon_term state);
 

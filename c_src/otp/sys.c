@@ -44,11 +44,27 @@ void tn_server_describe(tenon_process *self, char text[TN_SERVER_TEXT_BYTES])
 
 /* ---- answers ----------------------------------------------------------- */
 
+static enum tenon_err send_reply(const struct request *request,
+                                 tenon_term value)
+{
+    return tn_gen_reply(tenon_process_node(request->self),
+                        tn_process_pid(request->self), request->gen->from,
+                        request->gen->tag, value);
+}
+
+static void refuse_for_size(const struct request *request)
+{
+    static const tenon_term system_limit = {
+        (const uint8_t *)"h\2w\5errorw\14system_limit", 23
+    };
+    (void)send_reply(request, system_limit);
+}
+
 static void reply(const struct request *request, tenon_term value)
 {
-    (void)tn_gen_reply(tenon_process_node(request->self),
-                       tn_process_pid(request->self), request->gen->from,
-                       request->gen->tag, value);
+    if (send_reply(request, value) == TENON_E_TERM_DEEP) {
+        refuse_for_size(request);
+    }
 }
 
 /* Replies with what was built. */
@@ -58,10 +74,7 @@ static void reply_built(const struct request *request, tenon_builder *out)
     if (tenon_builder_term(out, &value) == TENON_OK) {
         reply(request, value);
     } else {
-        static const tenon_term no_memory = {
-            (const uint8_t *)"h\2w\5errorw\14system_limit", 23
-        };
-        reply(request, no_memory);
+        refuse_for_size(request);
     }
 }
 

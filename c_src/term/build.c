@@ -659,15 +659,7 @@ bool tn_builder_fits(const tenon_builder *builder,
                      tenon_term term,
                      uint32_t below)
 {
-    uint32_t depth = builder->depth + below;
-
-    if (depth > TENON_TERM_MAX_DEPTH) {
-        return false;
-    }
-    uint32_t room_left = TENON_TERM_MAX_DEPTH - depth;
-
-    return term.len / 2 <= room_left ||
-           tn_scan_depth(term.bytes, term.len) <= room_left;
+    return tn_fits_below(term, builder->depth + below);
 }
 
 enum tenon_err tenon_build_term(tenon_builder *builder, tenon_term term)

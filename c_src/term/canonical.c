@@ -343,7 +343,5 @@ enum tenon_err tn_build_canonical(tenon_builder *out, tenon_term term)
 
 bool tn_leaves_levels(tenon_term term)
 {
-    const uint32_t most = TENON_TERM_MAX_DEPTH - TN_LEVELS_AROUND_KEPT;
-
-    return term.len / 2 <= most || tn_scan_depth(term.bytes, term.len) <= most;
+    return tn_fits_below(term, TN_LEVELS_AROUND_KEPT);
 }

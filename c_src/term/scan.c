@@ -570,6 +570,17 @@ uint32_t tn_scan_depth(const uint8_t *bytes, size_t len)
     return run(&s) == TENON_OK ? s.deepest : UINT32_MAX;
 }
 
+bool tn_fits_below(tenon_term term, uint32_t levels)
+{
+    if (levels > TENON_TERM_MAX_DEPTH) {
+        return false;
+    }
+    uint32_t most = TENON_TERM_MAX_DEPTH - levels;
+
+    /* A level takes two bytes at least. */
+    return term.len / 2 <= most || tn_scan_depth(term.bytes, term.len) <= most;
+}
+
 enum tenon_err tenon_term_scan(const void *bytes,
                                size_t len,
                                tenon_term *term,

@@ -9,6 +9,7 @@
 #include <stdint.h>
 
 #include <tenon/error.h>
+#include <tenon/term.h>
 
 /* Validates one term at the start of `bytes` (no version byte).
  *
@@ -40,5 +41,9 @@ bool tn_scan_few(const uint8_t *bytes, size_t len, size_t *terms, size_t *used);
 /* How deep the term at `bytes` is nested: 0 for one that holds no other;
  * UINT32_MAX when it is not valid. Linear. */
 uint32_t tn_scan_depth(const uint8_t *bytes, size_t len);
+
+/* Whether a validated term may stand inside `levels` others and be accepted
+ * still. Looks at no more than the length of one that is short. */
+bool tn_fits_below(tenon_term term, uint32_t levels);
 
 #endif

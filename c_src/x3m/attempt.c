@@ -377,7 +377,7 @@ static void build_local_failure(tenon_builder *badrpc,
         tenon_build_tuple(badrpc, 2);
         tenon_build_atom(badrpc, "EXIT");
         tenon_build_tuple(badrpc, 2);
-        tenon_build_term(badrpc, value);
+        tenon_build_term(badrpc, tn_badrpc_told(value));
         tn_build_stack(badrpc, call, false);
         break;
     }

@@ -14,6 +14,7 @@
 #include "node/request.h"
 #include "node/worker.h"
 #include "term/build.h"
+#include "term/scan.h"
 #include "x3m/attempt.h"
 #include "x3m/message.h"
 #include "x3m/message_new.h"
@@ -142,7 +143,7 @@ static void finish_with(struct dispatch *dispatch, tenon_builder *response)
     tn_builder_fini(response);
     if (rc < 0) {
         tenon_message_free(reply);
-        finish(dispatch, TENON_E_NOMEM, NULL);
+        finish(dispatch, rc, NULL);
         return;
     }
     if (dispatch->invoked_ns != 0) {
@@ -231,18 +232,25 @@ static enum tenon_err add_refusal(struct dispatch *dispatch, tenon_term reason)
     tenon_build_list(&list, 1 + tenon_term_count(old));
     tenon_build_tuple(&list, 2);
     tenon_build_atom(&list, asked_node(dispatch));
+    /* In {error, {no_nodes_available, list}} of a message. */
+    if (!tn_fits_below(reason, 5)) {
+        tn_builder_fail(&list, TENON_E_TERM_DEEP);
+    }
     tenon_build_term(&list, reason);
     tenon_cursor_init(&at, old);
     while (tenon_cursor_next(&at, &element)) {
         tenon_build_term(&list, element);
     }
     tenon_build_nil(&list);
-    if (tenon_builder_term(&list, &element) == TENON_OK) {
+    enum tenon_err rc = tenon_builder_term(&list, &element);
+
+    if (rc == TENON_OK) {
         refusals = tenon_value_new(element);
+        rc = refusals == NULL ? TENON_E_NOMEM : TENON_OK;
     }
     tn_builder_fini(&list);
-    if (refusals == NULL) {
-        return TENON_E_NOMEM;
+    if (rc < 0) {
+        return rc;
     }
     tenon_value_free(dispatch->refusals);
     dispatch->refusals = refusals;
@@ -302,7 +310,8 @@ static void move_on(struct dispatch *dispatch, tenon_message *reply)
     }
     enum tenon_err rc = try_next(dispatch, NULL);
 
-    if (rc == TENON_E_STOPPED || rc == TENON_E_NOMEM) {
+    if (rc == TENON_E_STOPPED || rc == TENON_E_NOMEM ||
+        rc == TENON_E_TERM_DEEP) {
         finish(dispatch, rc, NULL);
     } else if (rc < 0) {
         finish_limit(dispatch);
@@ -317,9 +326,13 @@ static void on_reply(struct dispatch *dispatch, tenon_message *reply)
     tell_responded(dispatch, reply);
     if (!asks_for_another(reply, &reason)) {
         finish(dispatch, TENON_OK, reply);
-    } else if (add_refusal(dispatch, reason) < 0) {
+        return;
+    }
+    enum tenon_err rc = add_refusal(dispatch, reason);
+
+    if (rc < 0) {
         tenon_message_free(reply);
-        finish(dispatch, TENON_E_NOMEM, NULL);
+        finish(dispatch, rc, NULL);
     } else if (dispatch->next < dispatch->providers.count) {
         move_on(dispatch, reply);
     } else {

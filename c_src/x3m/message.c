@@ -12,6 +12,7 @@
 #include "term/build.h"
 #include "term/bytes.h"
 #include "term/print.h"
+#include "term/scan.h"
 #include "term/tags.h"
 #include "term/view.h"
 
@@ -428,9 +429,14 @@ static void replace(tenon_message *message,
     message->whole = NULL;
 }
 
+/* A value that is nested too deeply for the map around it is refused here, so
+ * that the whole can always be written. */
 enum tenon_err
 tn_message_set(tenon_message *message, enum tn_field field, tenon_term value)
 {
+    if (value.bytes != NULL && !tn_fits_below(value, 1)) {
+        return TENON_E_TERM_DEEP;
+    }
     tenon_value *copy = tenon_value_new(value);
 
     if (copy == NULL) {

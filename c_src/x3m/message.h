@@ -84,7 +84,7 @@ static inline tenon_term tn_message_field(const tenon_message *message,
     return message->fields[field];
 }
 
-/* Changes a field. value: copied. Errors: NOMEM. */
+/* Changes a field. value: copied. Errors: NOMEM, TERM_DEEP. */
 TENON_CHECK enum tenon_err
 tn_message_set(tenon_message *message, enum tn_field field, tenon_term value);
 /* The same with a term that outlives the message. */
@@ -92,7 +92,7 @@ void tn_message_set_const(tenon_message *message,
                           enum tn_field field,
                           tenon_term value);
 
-/* Sets the response, halts, reverses the events. Errors: NOMEM. */
+/* Sets the response, halts, reverses the events. Errors: NOMEM, TERM_DEEP. */
 TENON_CHECK enum tenon_err tn_message_respond(tenon_message *message,
                                               tenon_term response);
 

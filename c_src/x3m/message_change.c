@@ -6,6 +6,7 @@
 #include "base/random.h"
 #include "term/build.h"
 #include "term/format.h"
+#include "term/scan.h"
 #include "x3m/message.h"
 
 /* Sets a field to what the builder holds, and ends the builder. */
@@ -177,9 +178,9 @@ static enum tenon_err respond_va(tenon_message *message,
     tn_format_va(&builder, pattern, args);
     enum tenon_err rc = tenon_builder_term(&builder, &response);
 
-    rc = rc == TENON_OK        ? tn_message_respond(message, response)
-         : rc == TENON_E_NOMEM ? TENON_E_NOMEM
-                               : TENON_E_INVAL;
+    rc = rc == TENON_OK ? tn_message_respond(message, response)
+         : rc == TENON_E_NOMEM || rc == TENON_E_TERM_DEEP ? rc
+                                                          : TENON_E_INVAL;
     tn_builder_fini(&builder);
     return rc;
 }
@@ -244,6 +245,11 @@ enum tenon_err tenon_message_put_request(tenon_message *message,
     }
     bool is_valid = tenon_map_get_atom(request, "valid?", &valid) < 0 ||
                     !tenon_term_is_atom(valid, "false");
+
+    /* {validation_error, request}, in the message. */
+    if (!is_valid && !tn_fits_below(request, 2)) {
+        return TENON_E_TERM_DEEP;
+    }
     enum tenon_err rc = tn_message_set(message, TN_FIELD_REQUEST, request);
 
     if (rc < 0) {

@@ -2,12 +2,20 @@
 /* Exit reasons of called functions, told as badrpc reasons. */
 #include "x3m/outcome.h"
 
+#include "node/atoms.h"
+#include "term/canonical.h"
+
+tenon_term tn_badrpc_told(tenon_term value)
+{
+    return tn_leaves_levels(value) ? value : tn_atom_system_limit;
+}
+
 /* {Tag, Value} */
 static void tagged(tenon_builder *out, const char *tag, tenon_term value)
 {
     tenon_build_tuple(out, 2);
     tenon_build_atom(out, tag);
-    tenon_build_term(out, value);
+    tenon_build_term(out, tn_badrpc_told(value));
 }
 
 void tn_badrpc_returned(tenon_builder *badrpc, tenon_term value)
@@ -32,15 +40,15 @@ void tn_badrpc_raised(tenon_builder *badrpc,
     tenon_build_tuple(badrpc, 2);
     tenon_build_atom(badrpc, "EXIT");
     tenon_build_tuple(badrpc, 2);
-    tenon_build_term(badrpc, reason);
-    tenon_build_term(badrpc, stack);
+    tenon_build_term(badrpc, tn_badrpc_told(reason));
+    tenon_build_term(badrpc, tn_badrpc_told(stack));
 }
 
 void tn_badrpc_refused(tenon_builder *badrpc, tenon_term why)
 {
     if (tenon_term_is_atom(why, "notsup") ||
         tenon_term_is_atom(why, "timeout")) {
-        tenon_build_term(badrpc, why);
+        tenon_build_term(badrpc, tn_badrpc_told(why));
     } else if (tenon_term_is_atom(why, "noconnection")) {
         tenon_build_atom(badrpc, "nodedown");
     } else {

@@ -20,6 +20,11 @@ bool tn_outcome_returned(tenon_term reason,
                          tenon_term *value,
                          tenon_builder *badrpc);
 
+/* What is told of a value that somebody else chose: itself, or the atom
+ * system_limit when it is nested too deeply for {error, {badrpc, {Tag, Value}}}
+ * in a message. Who waits for that must be told. */
+tenon_term tn_badrpc_told(tenon_term value);
+
 /* Each appends one Reason; stack may be the null view. */
 void tn_badrpc_returned(tenon_builder *badrpc, tenon_term value);
 void tn_badrpc_raised(tenon_builder *badrpc,

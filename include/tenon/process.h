@@ -105,7 +105,10 @@ TENON_API void tenon_call_release(tenon_call *call);
  *
  * tenon_reply_ok and _error wrap it: {:ok, value}, {:error, value}.
  * Errors: INVAL (answered already, or the pattern cannot be built: then the
- * call is answered as if it had raised badarg), QUEUE_FULL, NOMEM, NODEDOWN.
+ * call is answered as if it had raised badarg), QUEUE_FULL, NOMEM, NODEDOWN,
+ * TERM_DEEP (with the reply around it, the value is nested deeper than
+ * TENON_TERM_MAX_DEPTH: the caller of a server exits with system_limit, and the
+ * server goes on).
  * Threads: any, one at a time. Blocks: no. */
 TENON_API enum tenon_err
 tenon_reply(tenon_call *call, const char *pattern, ...);

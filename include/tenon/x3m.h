@@ -55,7 +55,7 @@ typedef struct tenon_message_options {
  * service  copied; an atom's text, "open_account".
  * options  borrowed, may be NULL.
  * size     sizeof the caller's options (see tenon_node_start_sized).
- * owned: tenon_message_free. NULL: INVAL or NOMEM.
+ * owned: tenon_message_free. NULL: INVAL, NOMEM or TERM_DEEP.
  * Threads: any. Blocks: no. Source: X3m.System.Message.new/2. */
 TENON_API TENON_CHECK tenon_message *
 tenon_message_new_sized(tenon_node *node,
@@ -96,13 +96,15 @@ TENON_API bool tenon_message_is_halted(const tenon_message *message);
  * Borrowed until the message is changed or freed. Threads: one. */
 TENON_API tenon_term tenon_message_get(const tenon_message *message,
                                        const char *field);
-/* The whole message as a term. Borrowed likewise. */
+/* The whole message as a term. Borrowed likewise. The null view: the message is
+ * NULL, or there is no memory. */
 TENON_API tenon_term tenon_message_term(const tenon_message *message);
 
 /* Changes; the names and meanings are X3m.System.Message's. Terms and texts
  * are copied. tenon_message_return sets the response, halts, and reverses the
  * events; of tenon_message_ok the pattern may be NULL: the response is :ok then.
- * Errors: INVAL, NOMEM. Threads: one. Blocks: no. */
+ * Errors: INVAL, NOMEM, TERM_DEEP (the message would be nested deeper than
+ * TENON_TERM_MAX_DEPTH; it is as before). Threads: one. Blocks: no. */
 TENON_API enum tenon_err tenon_message_to_service(tenon_message *message,
                                                   const char *service);
 TENON_API enum tenon_err
@@ -338,7 +340,8 @@ tenon_log(tenon_call *call, enum tenon_log_level level, const char *text, ...);
  *             asked for another: these are no errors here.
  * err         borrowed, may be NULL.
  * Errors: INVAL, LIMIT (TENON_DISPATCHES_MAX), NOMEM, STOPPED, NOT_ALLOWED
- * (loop thread).
+ * (loop thread), TERM_DEEP (with what is sent around it, or with the response
+ * that is made here, the message is nested deeper than TENON_TERM_MAX_DEPTH).
  * Threads: any but the loop. Blocks: up to timeout_ms per provider.
  * Source: X3m.System.Dispatcher.dispatch/2. */
 TENON_API TENON_CHECK enum tenon_err

@@ -27,6 +27,10 @@ static void on_call(tenon_call *call, void *state)
         tenon_throw(call, "~t", value);
     } else if (tenon_match(request, "{:exit, ~t}", &value)) {
         tenon_exit(call, "~t", value);
+    } else if (tenon_match(request, "{:wrap, ~t}", &value)) {
+        tenon_reply(call, "{{{~t}}}", value);
+    } else if (tenon_match(request, "{:wrap_less, ~t}", &value)) {
+        tenon_reply(call, "{{~t}}", value);
     } else if (tenon_match(request, ":keep")) {
         seen->kept = tenon_call_keep(call);
     } else if (tenon_match(request, ":stop")) {
@@ -189,6 +193,83 @@ static void a_server_may_end_itself_after_its_reply(void **state)
     assert_next(&f->me, "{:terminate, :asked}");
 }
 
+/* Tuples in tuples. */
+static tenon_value *nested(int levels)
+{
+    tenon_builder *out = tenon_builder_new();
+    tenon_term term;
+    for (int i = 0; i < levels; i++) {
+        tenon_build_tuple(out, 1);
+    }
+    tenon_build_nil(out);
+    OK(tenon_builder_term(out, &term));
+    tenon_value *value = tenon_value_new(term);
+    tenon_builder_free(out);
+    assert_non_null(value);
+    return value;
+}
+
+static void a_reply_too_deep_to_be_told_fails_its_call_alone(void **state)
+{
+    static const char *const whats[] = { "wrap", "wrap_less" };
+    struct fixture *f = *state;
+    for (size_t i = 0; i < 2; i++) {
+        tenon_value *value = NULL, *deep = nested(TENON_TERM_MAX_DEPTH - 2);
+        tenon_value *request =
+            tenon_value_format("{~a, ~t}", whats[i], tenon_value_term(deep));
+        assert_int_equal(tenon_server_call(f->node, TO("server"),
+                                           tenon_value_term(request),
+                                           DEADLINE_MS, &value, NULL),
+                         TENON_E_REMOTE_EXIT);
+        assert_string_equal(text_of(tenon_value_term(value)), ":system_limit");
+        tenon_value_free(value);
+        tenon_value_free(request);
+        tenon_value_free(deep);
+        assert_reply(f, "{:echo, 1}", "1");
+    }
+}
+
+/* {error, {unknown_system_msg, it}} to {pid, tag}. */
+static void a_system_message_too_deep_to_be_told_is_answered(void **state)
+{
+    struct fixture *f = *state;
+    for (int levels = TENON_TERM_MAX_DEPTH - 3; levels < TENON_TERM_MAX_DEPTH;
+         levels++) {
+        tenon_value *deep = nested(levels);
+        OK(tenon_send_format(f->node, TO("server"), "{:system, {~p, :tag}, ~t}",
+                             &f->me.pid, tenon_value_term(deep)));
+        tenon_value *answer = next_message(&f->me);
+        assert_true(tenon_match(tenon_value_term(answer),
+                                levels == TENON_TERM_MAX_DEPTH - 3
+                                    ? "{:tag, {:error, {_, _}}}"
+                                    : "{:tag, {:error, :system_limit}}"));
+        tenon_value_free(answer);
+        tenon_value_free(deep);
+    }
+}
+
+static void who_watches_what_ends_with_the_deepest_reason_is_told(void **state)
+{
+    struct fixture *f = *state;
+    tenon_pid pid;
+    tenon_ref ref;
+    tenon_value *reason = nested(TENON_TERM_MAX_DEPTH);
+    tenon_process_pid(f->server, &pid);
+    tenon_process_trap_exit(f->me.box, true);
+    OK(tenon_monitor(f->me.box, TO("server"), &ref));
+    OK(tenon_link(f->me.box, &pid));
+    OK(tenon_exit_signal(f->me.box, &pid, tenon_value_term(reason)));
+    tenon_value_free(reason);
+    tenon_value *exit = next_message(&f->me);
+    tenon_value *down = next_message(&f->me);
+    assert_true(
+        tenon_match(tenon_value_term(exit), "{:EXIT, _, :system_limit}"));
+    assert_true(tenon_match(tenon_value_term(down),
+                            "{:DOWN, _, :process, _, :system_limit}"));
+    tenon_value_free(exit);
+    tenon_value_free(down);
+}
+
 static void gen_server_stop_is_confirmed_and_obeyed(void **state)
 {
     struct fixture *f = *state;
@@ -310,6 +391,9 @@ int main(void)
         TEST(a_throw_ends_the_server_as_a_genserver),
         TEST(an_exit_ends_the_server_with_its_reason),
         TEST(a_server_may_end_itself_after_its_reply),
+        TEST(a_reply_too_deep_to_be_told_fails_its_call_alone),
+        TEST(a_system_message_too_deep_to_be_told_is_answered),
+        TEST(who_watches_what_ends_with_the_deepest_reason_is_told),
         TEST(gen_server_stop_is_confirmed_and_obeyed),
         TEST(a_call_to_nobody_fails_at_once),
         TEST(an_unanswered_call_times_out),

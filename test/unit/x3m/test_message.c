@@ -358,6 +358,80 @@ static void responses_are_those_of_the_library(void **state)
     tenon_message_free(message);
 }
 
+/* Tuples in tuples. */
+static tenon_value *nested(unsigned levels)
+{
+    tenon_builder *out = tenon_builder_new();
+    tenon_value *value = NULL;
+    tenon_term term;
+
+    for (unsigned i = 0; i < levels; i++) {
+        tenon_build_tuple(out, 1);
+    }
+    tenon_build_nil(out);
+    if (tenon_builder_term(out, &term) == TENON_OK) {
+        value = tenon_value_new(term);
+    }
+    tenon_builder_free(out);
+    assert_non_null(value);
+    return value;
+}
+
+static enum tenon_err
+set_deep(tenon_message *message, unsigned change, unsigned levels)
+{
+    tenon_value *value = nested(levels);
+    tenon_value *map = tenon_value_format("%{:\"valid?\" => false, :a => ~t}",
+                                          tenon_value_term(value));
+    tenon_term term = tenon_value_term(value);
+    enum tenon_err rc = TENON_OK;
+
+    switch (change) {
+    case 0:
+        rc = tenon_message_assign(message, "deep", term);
+        break;
+    case 1:
+        rc = tenon_message_put_in_raw_request(message, term, term);
+        break;
+    case 2:
+        rc = tenon_message_add_event(message, term);
+        break;
+    case 3:
+        rc = tenon_message_put_aggregate_meta(message, "deep", term);
+        break;
+    case 4:
+        rc = tenon_message_ok(message, "~t", term);
+        break;
+    case 5:
+        rc = tenon_message_put_request(message, tenon_value_term(map));
+        break;
+    }
+    tenon_value_free(map);
+    tenon_value_free(value);
+    return rc;
+}
+
+static void a_change_that_makes_it_too_deep_is_refused(void **state)
+{
+    (void)state;
+    for (unsigned change = 0; change < 6; change++) {
+        tenon_message *message = vector("otp25/msg_new_map");
+        /* The request stands in a map and in a response. */
+        unsigned most = change == 5 ? 509 : 510;
+
+        assert_int_equal(set_deep(message, change, most + 1),
+                         TENON_E_TERM_DEEP);
+        assert_int_equal(message->changed, 0);
+        assert_int_equal(set_deep(message, change, most), TENON_OK);
+        tenon_term whole, term = tenon_message_term(message);
+
+        assert_non_null(term.bytes);
+        assert_int_equal(tenon_term_scan(term.bytes, term.len, &whole, NULL),
+                         TENON_OK);
+        tenon_message_free(message);
+    }
+}
+
 static void assigns_and_raw_request_are_added_to(void **state)
 {
     tenon_message *message = vector("otp25/msg_assigns");
@@ -655,6 +729,7 @@ int main(void)
         cmocka_unit_test(a_response_halts_and_turns_the_events_round),
         cmocka_unit_test(events_that_came_as_a_string_are_turned_round),
         cmocka_unit_test(responses_are_those_of_the_library),
+        cmocka_unit_test(a_change_that_makes_it_too_deep_is_refused),
         cmocka_unit_test(assigns_and_raw_request_are_added_to),
         cmocka_unit_test(aggregate_meta_is_added_to),
         cmocka_unit_test(a_request_is_put_and_an_invalid_one_answered),
