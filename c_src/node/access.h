@@ -69,7 +69,8 @@ bool tn_may_claim(tenon_node *node,
 
 /* Whether a message may come by a plain send. One of the form in which exits and
  * downs reach a process here tells the end of somebody, which only a signal
- * of that one's node can tell. */
+ * of that one's node can tell. Processes rely on that: whatever carries a peer's
+ * message to one of them asks this. */
 bool tn_may_say(tenon_node *node, tn_access *access, tenon_term message);
 
 /* Whether the peer may reach a process: one with a registered name by the rule

@@ -383,10 +383,9 @@ static void on_message(tenon_process *self, void *state, tenon_term message)
     }
     const struct tn_gen gen = tn_gen_parse(message);
     const char *by = tn_access_peer(tn_process_origin(self));
-    /* The end of a monitor comes from the node itself. */
     if (may_answer(self, &gen, message) &&
         !tn_own_system(self, &server->sys, build_state, server, message) &&
-        (by != NULL || !take_down(server, message))) {
+        !take_down(server, message)) {
         tn_global_message_by(server->global, by, tn_process_account(self),
                              message);
     }

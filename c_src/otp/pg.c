@@ -292,13 +292,6 @@ static void build_state(void *state, tenon_builder *out)
     pthread_mutex_unlock(&scope->pg->lock);
 }
 
-/* The end of a monitor comes from the node itself. */
-static bool is_forged_down(const tenon_process *self, tenon_term message)
-{
-    return tn_process_origin(self) != NULL &&
-           tenon_match(message, "{:DOWN, _, _, _, _}");
-}
-
 static void take_gone(struct scope *scope)
 {
     tenon_node *node = scope->pg->node;
@@ -346,8 +339,7 @@ static void on_message(tenon_process *self, void *state, tenon_term message)
         take_gone(scope);
         return;
     }
-    if (tn_own_system(self, &scope->sys, build_state, scope, message) ||
-        is_forged_down(self, message)) {
+    if (tn_own_system(self, &scope->sys, build_state, scope, message)) {
         return;
     }
     pthread_mutex_lock(&scope->pg->lock);
