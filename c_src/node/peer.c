@@ -161,8 +161,8 @@ void tn_peers_flush_dirty(tenon_node *node)
     }
 }
 
-/* Keeps a signal for later; not more than the connection will take. */
-static enum tenon_err keep_pending(const tenon_node *node,
+/* Not more than the connection will take. */
+enum tenon_err tn_peer_keep_locked(const tenon_node *node,
                                    struct tn_peer *peer,
                                    const struct tn_signal *signal)
 {
@@ -192,7 +192,7 @@ enum tenon_err tn_peer_send_locked(tenon_node *node,
         return TENON_E_NODEDOWN;
     }
     if (peer->state != TN_PEER_UP) {
-        return keep_pending(node, peer, signal);
+        return tn_peer_keep_locked(node, peer, signal);
     }
     enum tenon_err rc = tn_conn_send(peer->conn, signal, NULL);
     if (rc == TENON_OK) {
@@ -258,6 +258,28 @@ note_why_locked(tenon_node *node, const struct tn_peer *peer, const char *why)
     snprintf(peers->lost_why, sizeof peers->lost_why, "%s", why);
 }
 
+/* What was sent when the connection was closing is for the next one. */
+static void carry_over(struct tn_peer *from, struct tn_peer *to)
+{
+    to->pending = from->pending;
+    to->broken = from->broken;
+    tn_buf_init(&from->pending, 0);
+}
+
+/* The peer has been taken out of the table. */
+static void want_for_kept_locked(tenon_node *node, struct tn_peer *peer)
+{
+    if (peer->state != TN_PEER_UP || peer->pending.len == 0) {
+        return;
+    }
+    struct tn_peer *fresh =
+        add_peer(node, peer->name, strlen(peer->name), TN_PEER_WANTED);
+    if (fresh != NULL) {
+        carry_over(peer, fresh);
+        node->peers.wanted = true;
+    }
+}
+
 /* Takes the peer out: everything over it ends. */
 static void remove_peer(tenon_node *node,
                         struct tn_peer *peer,
@@ -268,6 +290,7 @@ static void remove_peer(tenon_node *node,
     note_why_locked(node, peer, why);
     (void)tn_timer_stop_locked(node, &peer->deadline);
     HASH_DELETE(hh, node->peers.table, peer);
+    want_for_kept_locked(node, peer);
     pthread_cond_broadcast(&node->peer_changed);
     tn_unlock(node);
     tn_lost_add(node, peer, was_up);
@@ -285,6 +308,7 @@ static void promote_next(tenon_node *node, struct tn_peer *peer, bool was_up)
         add_peer(node, peer->name, strlen(peer->name), TN_PEER_TAKING);
     if (fresh != NULL) {
         fresh->conn = conn;
+        carry_over(peer, fresh);
         tn_conn_set_user(conn, fresh);
     }
     tn_unlock(node);

@@ -40,7 +40,8 @@ struct tn_peer {
     bool visible;
     tn_access *access;        /* kept; changed by the loop thread only */
     struct tn_timer deadline; /* of AWAITED */
-    struct tn_buf pending;    /* frames in full form until the peer is up */
+    struct tn_buf pending;    /* frames in full form until the peer is up, and
+                                 messages since its connection closes */
     STAILQ_ENTRY(tn_peer) lost_next;
     bool was_up; /* of one that is lost */
     bool broken; /* a signal found no room there: closed when it is up */
@@ -100,6 +101,12 @@ tn_access *tn_peer_access(tenon_node *node, const char *name);
  * Errors: those of tn_conn_send; QUEUE_FULL while pending (a signal that is no
  * message then costs the connection, so that the peer does not wait for it). */
 enum tenon_err tn_peer_send_locked(tenon_node *node,
+                                   struct tn_peer *peer,
+                                   const struct tn_signal *signal);
+/* Keeps a signal for the peer's next connection: of one that is not up, or is
+ * closing. Errors: QUEUE_FULL, NOMEM and those of tn_signal_encode. With the
+ * lock held. */
+enum tenon_err tn_peer_keep_locked(const tenon_node *node,
                                    struct tn_peer *peer,
                                    const struct tn_signal *signal);
 /* Loop thread: starts the connects that are wanted. */

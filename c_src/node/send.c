@@ -79,6 +79,13 @@ send_large(tenon_node *node, tn_conn *conn, const struct tn_signal *signal)
     return rc;
 }
 
+/* Messages to it are for the next connection, as when it has closed: the loop
+ * only has still to end what is over the old one. */
+static bool is_closing_locked(const struct tn_peer *peer)
+{
+    return peer->state == TN_PEER_UP && !tn_conn_is_up(peer->conn);
+}
+
 /* What becomes of a signal to a node that is not connected. */
 enum unconnected { CONNECT, LOSE };
 
@@ -99,6 +106,8 @@ static enum tenon_err send_there(tenon_node *node,
         rc = TENON_E_NODEDOWN;
     } else if (peer == NULL) {
         rc = node->stopping ? TENON_E_STOPPED : TENON_E_INVAL;
+    } else if (unconnected == CONNECT && is_closing_locked(peer)) {
+        rc = tn_peer_keep_locked(node, peer, signal);
     } else if (signal->payload.len >= LARGE_BYTES &&
                peer->state == TN_PEER_UP) {
         large = conn_locked(peer);

@@ -187,6 +187,38 @@ what_is_sent_while_the_loop_gathers_leaves_with_its_turn(void **state)
     uv_sem_destroy(&held.go_on);
 }
 
+/* On the loop of a, where the connection to b closes with its turn. user: a
+ * process of b. */
+static void close_and_send(tenon_node *node, void *user)
+{
+    static uint8_t bytes[100000];
+    const char *name = tenon_node_name(b);
+    tenon_error why = { .code = TENON_E_CLOSED, .text = "test" };
+    tenon_pid pid = pid_of(user);
+    tn_lock(node);
+    struct tn_peer *peer = tn_peer_find_locked(node, name, strlen(name));
+    tn_conn *conn = tn_conn_ref(peer->conn);
+    tn_unlock(node);
+    tn_conn_close(conn, &why);
+    tn_conn_unref(conn);
+    OK(tenon_send_format(node, &(tenon_dest){ .pid = &pid }, "1"));
+    OK(tenon_send_format(node, &(tenon_dest){ .pid = &pid }, "~b", bytes,
+                         sizeof bytes));
+    OK(tenon_send_format(node, &(tenon_dest){ .pid = &pid }, "3"));
+}
+
+static void what_is_sent_while_a_connection_closes_is_for_the_next(void **state)
+{
+    (void)state;
+    tenon_process *there = new_box(b, NULL);
+    OK(tn_node_call_on_loop(a, close_and_send, there));
+    assert_next(there, "1");
+    tenon_value_free(next_message(there));
+    assert_next(there, "3");
+    WAIT_FOR(is_listed(a, b) && is_listed(b, a));
+    end_box(there);
+}
+
 static void a_message_to_nobody_is_counted(void **state)
 {
     (void)state;
@@ -781,6 +813,7 @@ int main(int argc, char **argv)
         TEST(messages_go_both_ways_by_pid_and_by_name),
         TEST(large_messages_arrive_whole_and_in_order),
         TEST(what_is_sent_while_the_loop_gathers_leaves_with_its_turn),
+        TEST(what_is_sent_while_a_connection_closes_is_for_the_next),
         TEST(a_message_to_nobody_is_counted),
         TEST(each_stream_of_messages_keeps_its_order),
         TEST(monitors_work_in_both_directions),
