@@ -254,6 +254,8 @@ static void take_clash(struct tn_global *global,
         take_result(resolver, null_term);
     } else if (strcmp(name->pid.node, global->own) == 0) {
         resolve_here(global, resolver);
+    } else if (tn_gclaim_limit(global, name->pid.node) != NULL) {
+        take_result(resolver, null_term); /* its answer would not count */
     } else {
         resolve_on(global, resolver, name->pid.node);
     }

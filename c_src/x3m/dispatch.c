@@ -285,14 +285,11 @@ static void finish_refused(struct dispatch *dispatch, tenon_message *reply)
     }
 }
 
+/* One that has gone since it replied may have been. */
 static bool was_limited_asked(const struct dispatch *dispatch)
 {
-    tn_access *access =
-        tn_peer_access(dispatch->x3m->node, asked_node(dispatch));
-    bool is_limited = access != NULL;
-
-    tn_access_unref(access);
-    return is_limited;
+    return dispatch->providers.local == NULL &&
+           !tn_peer_is_unlimited(dispatch->x3m->node, asked_node(dispatch));
 }
 
 /* The next one gets the reply as a new message: an aggregate-backed provider

@@ -325,6 +325,26 @@ static void a_limited_member_has_its_own_names_and_no_others(void **state)
     sim_fini(&sim);
 }
 
+/* Who has the name is asked for its method when it is another node: not one that
+ * is limited, which would keep it. */
+static void a_limited_member_gives_its_name_to_others(void **state)
+{
+    (void)state;
+    assert_true(sim_init(&sim, 3));
+    sim.limits[0][2] = sim.limits[1][2] = true;
+    sim_link(&sim, 0, 2);
+    assert_true(sim_run(&sim));
+    assert_int_equal(set_name(2, ":name", 6, "random_exit_name"), TENON_OK);
+    assert_string_equal(name_at(0, ":name"), "6@c@sim");
+    assert_int_equal(set_name(1, ":name", 5, "random_exit_name"), TENON_OK);
+    sim_link(&sim, 0, 1);
+    assert_true(sim_run(&sim));
+    assert_string_equal(name_at(0, ":name"), "5@b@sim");
+    assert_string_equal(name_at(1, ":name"), "5@b@sim");
+    assert_int_equal(sim.told_count, 0);
+    sim_fini(&sim);
+}
+
 /* The side with the smaller name decides; what a limited one decides of others
  * does not count. */
 static void a_limited_member_decides_no_clash(void **state)
@@ -930,6 +950,7 @@ int main(void)
         cmocka_unit_test(a_clash_notifies_both_and_takes_the_name),
         cmocka_unit_test(a_clash_with_an_unknown_method_takes_the_name),
         cmocka_unit_test(a_limited_member_has_its_own_names_and_no_others),
+        cmocka_unit_test(a_limited_member_gives_its_name_to_others),
         cmocka_unit_test(a_limited_member_decides_no_clash),
         cmocka_unit_test(a_limited_member_brings_nobody_along),
         cmocka_unit_test(members_that_lose_each_other_are_given_up),

@@ -161,6 +161,8 @@ static void a_node_outside_global_tells_whom_it_is_asked_by(void **state)
     (void)state;
     end_close(&evil.end);
     end_close(&other.end);
+    forget_question(&evil);
+    forget_question(&other);
     tenon_node_stop(ruled);
     new_name(name, "quiet");
     tenon_node_config config = config_of(name, &err);
