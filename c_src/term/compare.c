@@ -20,6 +20,7 @@ enum mode {
 enum kind {
     SEQUENCE, /* elements of tuples and closures */
     PAIRS,    /* keys and values as they stand */
+    ALIKE,    /* two maps with the same keys in the same places */
     LIST,
     KEYS, /* of two maps, in order */
     VALUES,
@@ -36,6 +37,10 @@ struct level {
     };
 };
 
+/* So many bytes are passed over, all in all, to see whether maps need an index:
+ * a constant, or maps in maps would be passed over again at each level. */
+#define LOOK_AHEAD_BYTES 1024
+
 /* Without memory for an index, maps that deep in maps are compared by
  * searching for each key; those inside as they stand. */
 #define SEARCH_NESTING 2u
@@ -45,6 +50,7 @@ struct walk {
     /* Of the outermost maps, or given from outside. */
     struct tn_index *index[2];
     uint32_t indexed_at; /* how deep the outermost maps are */
+    int64_t look_ahead;  /* bytes that may still be passed over */
     bool owns_index;
     bool has_index;
     uint32_t nesting; /* of searches without memory */
@@ -258,6 +264,53 @@ same_keys(const struct walk *w, const struct level *level, uint32_t count)
     return true;
 }
 
+/* Whether two keys that stand next to each other are in order, as far as a
+ * short look tells. */
+static bool ascends(const uint8_t *key, const uint8_t *next)
+{
+    enum tn_rank rank = tn_rank(key);
+    enum tn_rank next_rank = tn_rank(next);
+
+    if (rank != next_rank) {
+        return rank < next_rank;
+    }
+    return (rank == TN_RANK_ATOM || rank == TN_RANK_NUMBER ||
+            rank == TN_RANK_BITS) &&
+           tn_scalar_compare(key, next, rank, true) < 0;
+}
+
+/* True when the keys of both maps are the same bytes in the same order, and,
+ * where the order counts, in that of maps: small maps of one node are so. They
+ * need no index. False also when there is too much to pass over. */
+static bool are_alike(struct walk *w, enum mode mode, uint32_t count)
+{
+    const uint8_t *a = w->at[0] + 5;
+    const uint8_t *b = w->at[1] + 5;
+
+    for (uint32_t left = count; w->look_ahead > 0; left--) {
+        const uint8_t *value_a = tn_skip(a);
+        const uint8_t *value_b = tn_skip(b);
+        const uint8_t *key = a;
+
+        if (value_a - a != value_b - b ||
+            memcmp(a, b, (size_t)(value_a - a)) != 0) {
+            return false;
+        }
+        if (left == 1) {
+            return true;
+        }
+        a = tn_skip(value_a);
+        w->look_ahead -= a - key;
+        if (mode != SAME && !ascends(key, a)) {
+            return false;
+        }
+        key = b;
+        b = tn_skip(value_b);
+        w->look_ahead -= b - key;
+    }
+    return false;
+}
+
 /* Makes the index of the outermost maps; false without memory. */
 static bool index_outermost(struct walk *w)
 {
@@ -347,6 +400,12 @@ static int begin_maps(struct walk *w, enum mode mode)
     if (count == 0) {
         w->at[0] += 5;
         w->at[1] += 5;
+        return 0;
+    }
+    if (!w->has_index && (count == 1 || are_alike(w, mode, count))) {
+        w->at[0] += 5;
+        w->at[1] += 5;
+        push(w, count == 1 ? PAIRS : ALIKE, mode, 2 * count);
         return 0;
     }
     if (!index_outermost(w)) {
@@ -470,6 +529,20 @@ static int step_pairs(struct walk *w, struct level *level)
         w, is_key && level->mode == BY_VALUE ? EXACT : (enum mode)level->mode);
 }
 
+static int step_alike(struct walk *w, struct level *level)
+{
+    if (level->left == 0) {
+        w->depth--;
+        return 0;
+    }
+    const uint8_t *value = tn_skip(w->at[0]);
+
+    w->at[1] += value - w->at[0];
+    w->at[0] = value;
+    level->left -= 2;
+    return begin_term(w, (enum mode)level->mode);
+}
+
 static int walk(struct walk *w, enum mode mode)
 {
     int order = begin_term(w, mode);
@@ -483,6 +556,9 @@ static int walk(struct walk *w, enum mode mode)
             break;
         case PAIRS:
             order = step_pairs(w, level);
+            break;
+        case ALIKE:
+            order = step_alike(w, level);
             break;
         case LIST:
             order = step_list(w, level);
@@ -509,6 +585,7 @@ compare(const uint8_t *a, const uint8_t *b, enum mode mode, uint32_t nesting)
     w.index[0] = &index[0];
     w.index[1] = &index[1];
     w.indexed_at = 0;
+    w.look_ahead = LOOK_AHEAD_BYTES;
     w.owns_index = true;
     w.has_index = false;
     w.nesting = nesting;
@@ -535,6 +612,7 @@ int tn_compare_keys(struct tn_index *index, const uint8_t *a, const uint8_t *b)
     w.index[0] = index;
     w.index[1] = index;
     w.indexed_at = UINT32_MAX;
+    w.look_ahead = 0;
     w.owns_index = false;
     w.has_index = true;
     w.nesting = 0;

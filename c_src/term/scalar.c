@@ -255,36 +255,44 @@ static int compare_exports(const uint8_t *a, const uint8_t *b)
 
 /* ---- all together ----------------------------------------------------- */
 
+/* Of validated terms. */
+static const uint8_t rank_of_tag[256] = {
+    [TN_SMALL_INTEGER] = TN_RANK_NUMBER,
+    [TN_INTEGER] = TN_RANK_NUMBER,
+    [TN_SMALL_BIG] = TN_RANK_NUMBER,
+    [TN_LARGE_BIG] = TN_RANK_NUMBER,
+    [TN_NEW_FLOAT] = TN_RANK_NUMBER,
+    [TN_FLOAT] = TN_RANK_NUMBER,
+    [TN_SMALL_ATOM_UTF8] = TN_RANK_ATOM,
+    [TN_ATOM_UTF8] = TN_RANK_ATOM,
+    [TN_ATOM] = TN_RANK_ATOM,
+    [TN_SMALL_ATOM] = TN_RANK_ATOM,
+    [TN_NEWER_REF] = TN_RANK_REF,
+    [TN_NEW_REF] = TN_RANK_REF,
+    [TN_NEW_FUN] = TN_RANK_CLOSURE,
+    [TN_EXPORT] = TN_RANK_EXPORT,
+    [TN_PORT] = TN_RANK_PORT,
+    [TN_NEW_PORT] = TN_RANK_PORT,
+    [TN_V4_PORT] = TN_RANK_PORT,
+    [TN_PID] = TN_RANK_PID,
+    [TN_NEW_PID] = TN_RANK_PID,
+    [TN_SMALL_TUPLE] = TN_RANK_TUPLE,
+    [TN_LARGE_TUPLE] = TN_RANK_TUPLE,
+    [TN_MAP] = TN_RANK_MAP,
+    [TN_NIL] = TN_RANK_NIL,
+    [TN_STRING] = TN_RANK_LIST,
+    [TN_LIST] = TN_RANK_LIST,
+    [TN_BINARY] = TN_RANK_BITS,
+    [TN_BIT_BINARY] = TN_RANK_BITS,
+};
+
 enum tn_rank tn_rank(const uint8_t *p)
 {
-    switch (tenon_term_type((tenon_term){ p, 1 })) {
-    case TENON_TYPE_INTEGER:
-    case TENON_TYPE_FLOAT:
-        return TN_RANK_NUMBER;
-    case TENON_TYPE_ATOM:
-        return TN_RANK_ATOM;
-    case TENON_TYPE_REF:
-        return TN_RANK_REF;
-    case TENON_TYPE_FUN:
-        return p[0] == TN_EXPORT ? TN_RANK_EXPORT : TN_RANK_CLOSURE;
-    case TENON_TYPE_PORT:
-        return TN_RANK_PORT;
-    case TENON_TYPE_PID:
-        return TN_RANK_PID;
-    case TENON_TYPE_TUPLE:
-        return TN_RANK_TUPLE;
-    case TENON_TYPE_MAP:
-        return TN_RANK_MAP;
-    case TENON_TYPE_LIST: {
-        bool empty = p[0] == TN_NIL ||
-                     (p[0] == TN_STRING && !tn_get16(p + 1)) ||
-                     (p[0] == TN_LIST && !tn_get32(p + 1));
-
-        return empty ? TN_RANK_NIL : TN_RANK_LIST;
+    if ((p[0] == TN_STRING && tn_get16(p + 1) == 0) ||
+        (p[0] == TN_LIST && tn_get32(p + 1) == 0)) {
+        return TN_RANK_NIL;
     }
-    default:
-        return TN_RANK_BITS;
-    }
+    return (enum tn_rank)rank_of_tag[p[0]];
 }
 
 int tn_scalar_compare(const uint8_t *a,

@@ -87,8 +87,9 @@ void assert_growth(const char *what, growth_read *read, void *user)
 const char *growth_name(enum growth_shape shape)
 {
     static const char *const names[] = {
-        "tuples", "lists", "maps in values", "maps in keys", "keywords",
-        "a map",  "maps",  "pids",           "names",        "cells",
+        "tuples",       "lists",    "maps in values", "maps in first values",
+        "maps in keys", "keywords", "a map",          "maps",
+        "pids",         "names",    "cells",
     };
 
     return names[shape];
@@ -111,6 +112,10 @@ static void open_level(tenon_builder *out, enum growth_shape shape)
         tenon_build_nil(out);
         tenon_build_atom(out, "a");
         break;
+    case GROWTH_FIRST:
+        tenon_build_map(out, 2);
+        tenon_build_atom(out, "a");
+        break;
     case GROWTH_KEYS:
         tenon_build_map(out, 2);
         tenon_build_int(out, 1);
@@ -126,8 +131,11 @@ static void open_level(tenon_builder *out, enum growth_shape shape)
 
 static void close_level(tenon_builder *out, enum growth_shape shape)
 {
-    if (shape == GROWTH_LISTS || shape == GROWTH_KEYS ||
-        shape == GROWTH_KEYWORDS) {
+    if (shape == GROWTH_FIRST) {
+        tenon_build_atom(out, "b");
+    }
+    if (shape == GROWTH_FIRST || shape == GROWTH_LISTS ||
+        shape == GROWTH_KEYS || shape == GROWTH_KEYWORDS) {
         tenon_build_nil(out);
     }
 }

@@ -38,6 +38,7 @@ enum growth_shape {
     GROWTH_TUPLES,   /* tuples in tuples around a long list */
     GROWTH_LISTS,    /* lists in lists around a long list */
     GROWTH_VALUES,   /* maps in values of maps around a long list */
+    GROWTH_FIRST,    /* the same in the first values of maps in order */
     GROWTH_KEYS,     /* maps in keys of maps around a long list */
     GROWTH_KEYWORDS, /* keyword lists in keyword lists around a long list */
     GROWTH_MAP,      /* one map of many keys */

@@ -234,6 +234,72 @@ static void maps_in_keys_of_maps_are_compared_as_otp_does(void **state)
                         "%{%{%{1 => 2, 2 => 3} => 3} => 4}");
 }
 
+/* A map of the keys whose bits are set, forwards or backwards; what the values
+ * are is in `values`, two bits for each. */
+static tenon_value *some_map(unsigned keys, unsigned values, bool backwards)
+{
+    static const char *const key_of[] = { "1",  "1.0",       ":a",   ":b",
+                                          "{}", "%{2 => 1}", "\"c\"" };
+    static const char *const value_of[] = { "1", "1.0", "%{:x => 1, :y => 2}",
+                                            "%{:x => 1, :y => 2.0}" };
+    enum { KEYS = sizeof key_of / sizeof key_of[0] };
+    tenon_builder *out = tenon_builder_new();
+    tenon_term term;
+
+    tenon_build_map(out, (size_t)__builtin_popcount(keys));
+    for (unsigned i = 0; i < KEYS; i++) {
+        unsigned key = backwards ? KEYS - 1 - i : i;
+
+        if ((keys >> key & 1) != 0) {
+            tenon_format(out, key_of[key]);
+            tenon_format(out, value_of[values >> 2 * key & 3]);
+        }
+    }
+    assert_int_equal(tenon_builder_term(out, &term), TENON_OK);
+    tenon_value *value = tenon_value_new(term);
+
+    tenon_builder_free(out);
+    return value;
+}
+
+static void small_maps_compare_the_same_wherever_their_keys_stand(void **state)
+{
+    uint32_t random = 1;
+
+    (void)state;
+    for (int round = 0; round < 3000; round++) {
+        tenon_term term[2][2];
+        tenon_value *value[2][2];
+        unsigned keys = 0;
+
+        for (int side = 0; side < 2; side++) {
+            random = random * 1664525 + 1013904223;
+            /* Mostly the same keys. */
+            if (side == 0 || random >> 30 == 0) {
+                keys = random >> 8 & 127;
+            }
+            for (int turned = 0; turned < 2; turned++) {
+                value[side][turned] = some_map(keys, random >> 16, turned == 1);
+                term[side][turned] = tenon_value_term(value[side][turned]);
+            }
+        }
+        int order = sign(tenon_term_compare(term[0][0], term[1][1]));
+        bool equal = tenon_term_equal(term[0][0], term[1][1]);
+
+        for (int i = 0; i < 4; i++) {
+            tenon_term a = term[0][i / 2];
+            tenon_term b = term[1][i % 2];
+
+            assert_int_equal(sign(tenon_term_compare(a, b)), order);
+            assert_int_equal(sign(tenon_term_compare(b, a)), -order);
+            assert_int_equal(tenon_term_equal(a, b), equal);
+        }
+        for (int i = 0; i < 4; i++) {
+            tenon_value_free(value[i / 2][i % 2]);
+        }
+    }
+}
+
 static void null_views_equal_nothing(void **state)
 {
     tenon_term null = { NULL, 0 };
@@ -281,6 +347,7 @@ int main(void)
         cmocka_unit_test(deeply_nested_maps_compare_in_linear_time),
         cmocka_unit_test(maps_in_keys_of_maps_do_not_take_hours),
         cmocka_unit_test(maps_in_keys_of_maps_are_compared_as_otp_does),
+        cmocka_unit_test(small_maps_compare_the_same_wherever_their_keys_stand),
         cmocka_unit_test(null_views_equal_nothing),
         cmocka_unit_test(pids_and_references_compare_by_all_their_parts),
     };
