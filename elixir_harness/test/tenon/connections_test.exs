@@ -182,14 +182,17 @@ defmodule TenonHarness.ConnectionsTest do
   end
 
   describe "simultaneous connects" do
-    test "between a BEAM node and Tenon end with one connection that works" do
-      {tenon, peer} = {start_connected_tenon(), start_beam()}
+    for {prefix, which} <- [{"a", "lesser"}, {"z", "greater"}] do
+      test "between a BEAM node and Tenon, of the #{which} name, end with one connection that works" do
+        tenon = start_connected_tenon(name: Cluster.unique_node(unquote(prefix)))
+        peer = start_beam(name: Cluster.unique_node("m"))
 
-      for round <- 1..10 do
-        connect_both_ways(tenon, peer, round)
-        assert on(peer, name: tenon.name, do: Wait.call({:echo, name}, :works)) == :works
-        assert on(peer, name: tenon.name, do: Node.disconnect(name))
-        await_downs(tenon, peer.name, round)
+        for round <- 1..10 do
+          connect_both_ways(tenon, peer, round)
+          assert on(peer, name: tenon.name, do: Wait.call({:echo, name}, :works)) == :works
+          assert on(peer, name: tenon.name, do: Node.disconnect(name))
+          await_downs(tenon, peer.name, round)
+        end
       end
     end
 

@@ -261,6 +261,61 @@ static void a_task_works_for_its_owner_with_the_rights_of_whom_orders(void **s)
     end_box(tasks);
 }
 
+/* ---- large requests ------------------------------------------------------- */
+
+static uint8_t large[2 * TN_LARGE_MESSAGE_BYTES];
+
+/* args: taken. */
+static void spawn_for(struct adversary *by,
+                      const char *module,
+                      const char *name,
+                      tenon_value *args)
+{
+    tenon_ref ref = { .word_count = 3, .creation = 1000 };
+    snprintf(ref.node, sizeof ref.node, "%s", by->end.name);
+    tenon_value *request = tenon_value_format("~r", &ref);
+    tenon_value *mfa =
+        tenon_value_format("{~a, ~a, ~i}", module, name,
+                           (int64_t)tenon_term_count(tenon_value_term(args)));
+    tenon_value *options = tenon_value_format("[]");
+    send_signal(by, (struct tn_signal){ .kind = TN_SIG_SPAWN_REQUEST,
+                                        .from = by->pid,
+                                        .ref = tenon_value_term(request),
+                                        .group_leader = by->pid,
+                                        .mfa = tenon_value_term(mfa),
+                                        .opts = tenon_value_term(options),
+                                        .payload = tenon_value_term(args) });
+    tenon_value_free(options);
+    tenon_value_free(mfa);
+    tenon_value_free(request);
+    tenon_value_free(args);
+}
+
+/* Workers look into them. */
+static void what_is_large_is_judged_as_well(void **state)
+{
+    uint8_t name[40];
+    (void)state;
+    OK(tenon_function(ruled, "m", "run", 1, run, NULL, 0));
+    spawn_for(&evil, "m", "run",
+              tenon_value_format("[~b]", large, sizeof large));
+    WAIT_FOR(stats_of(ruled).functions_refused == 1);
+    spawn_for(&evil, "erpc", "execute_call",
+              tenon_value_format("[~b, :m, :run, []]", large, sizeof large));
+    WAIT_FOR(stats_of(ruled).functions_refused == 2);
+    send_to(&evil, make_atom(name, "rex"),
+            tenon_value_format("{:\"$gen_call\", {~t, :tag}, {:call, :m, :run, "
+                               "[], ~b}}",
+                               evil.pid, large, sizeof large));
+    WAIT_FOR(stats_of(ruled).functions_refused == 3);
+    assert_int_equal(atomic_load(&runs), 0);
+    spawn_for(&other, "m", "run",
+              tenon_value_format("[~b]", large, sizeof large));
+    spawn_for(&other, "erpc", "execute_call",
+              tenon_value_format("[~b, :m, :run, []]", large, sizeof large));
+    WAIT_FOR(atomic_load(&runs) == 2);
+}
+
 /* ---- routes --------------------------------------------------------------- */
 
 static void what_it_may_not_run_is_not_run_elsewhere_for_it(void **state)
@@ -293,6 +348,7 @@ int main(void)
         TEST(nor_do_those_that_are_no_calls),
         TEST(a_node_outside_global_tells_whom_it_is_asked_by),
         TEST(a_task_works_for_its_owner_with_the_rights_of_whom_orders),
+        TEST(what_is_large_is_judged_as_well),
         TEST(what_it_may_not_run_is_not_run_elsewhere_for_it),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
