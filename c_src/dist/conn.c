@@ -66,6 +66,7 @@ void tn_conn_unref(tn_conn *conn)
         return;
     }
     free(conn->resolving);
+    tn_account_discharge(conn->account, conn->tls_charged);
     tn_account_unref(conn->account);
     tn_large_free(conn);
     tn_buf_fini(&conn->pending);

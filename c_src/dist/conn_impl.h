@@ -158,6 +158,7 @@ struct tn_conn {
     unsigned since_look;    /* bytes delivered since the turn was looked at */
     uint64_t frames_in, bytes_in, ticks_in, unknown_ops;
     tn_account *account;  /* kept, and set before is_up; goes with the object */
+    size_t tls_charged;   /* on it; as the next, the loop's */
     uint64_t starving_ns; /* since when there is no room; 0: there is */
     uint64_t reads_paused;
     uint64_t read_ns; /* when the burst that is delivered was read */

@@ -99,6 +99,10 @@ static bool open_account(tn_conn *conn)
     if (budget != NULL) {
         conn->account = tn_account_of(budget, conn->name);
     }
+    if (conn->tls != NULL) {
+        conn->tls_charged = TN_TLS_BYTES;
+        tn_account_charge_always(conn->account, conn->tls_charged);
+    }
     return budget == NULL || conn->account != NULL;
 }
 

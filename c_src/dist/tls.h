@@ -33,6 +33,10 @@
 typedef struct tn_tls_context tn_tls_context; /* counted references */
 typedef struct tn_tls tn_tls;
 
+/* What OpenSSL keeps of one connection at the most: a record that is being read,
+ * one that is being written, the state of the session with its certificates. */
+#define TN_TLS_BYTES (64u * 1024u)
+
 /* Reads the certificates and keys that the options name.
  *
  * options  borrowed.

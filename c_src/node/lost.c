@@ -58,7 +58,7 @@ void tn_lost_add(tenon_node *node, struct tn_peer *peer, bool was_up)
     tn_lock(node);
     peer->state = TN_PEER_LOST;
     peer->was_up = was_up;
-    tn_buf_fini(&peer->pending);
+    tn_pending_fini(&peer->pending);
     STAILQ_INSERT_TAIL(&node->peers.lost, peer, lost_next);
     tn_unlock(node);
     tn_lost_run(node);

@@ -56,7 +56,7 @@ static struct tn_peer *add_peer(tenon_node *node,
     }
     memcpy(peer->name, name, len);
     peer->state = state;
-    tn_buf_init(&peer->pending, 2 * (size_t)TN_PENDING_MAX_BYTES);
+    tn_pending_init(&peer->pending);
     LIST_INIT(&peer->links);
     LIST_INIT(&peer->monitors);
     LIST_INIT(&peer->requests);
@@ -114,7 +114,7 @@ static void count_conn(tenon_node *node, tn_conn *conn)
 
 void tn_peer_free(struct tn_peer *peer)
 {
-    tn_buf_fini(&peer->pending);
+    tn_pending_fini(&peer->pending);
     tn_conn_unref(peer->conn);
     tn_conn_unref(peer->next);
     tn_access_unref(peer->access);
@@ -161,27 +161,12 @@ void tn_peers_flush_dirty(tenon_node *node)
     }
 }
 
-/* Not more than the connection will take. */
-enum tenon_err tn_peer_keep_locked(const tenon_node *node,
+enum tenon_err tn_peer_keep_locked(tenon_node *node,
                                    struct tn_peer *peer,
                                    const struct tn_signal *signal)
 {
-    bool awaited = tn_signal_is_awaited(signal);
-    size_t max = node->output_max_bytes < TN_PENDING_MAX_BYTES
-                     ? node->output_max_bytes
-                     : TN_PENDING_MAX_BYTES;
-    if (!awaited && peer->pending.len >= max) {
-        return TENON_E_QUEUE_FULL;
-    }
-    enum tenon_err rc =
-        tn_signal_encode(&peer->pending, signal, TN_FLAGS_OURS, NULL);
-    if (rc == TENON_E_LIMIT) {
-        rc = TENON_E_QUEUE_FULL;
-    }
-    if (awaited && (rc == TENON_E_QUEUE_FULL || rc == TENON_E_NOMEM)) {
-        peer->broken = true;
-    }
-    return rc;
+    return tn_pending_add(&peer->pending, node->budget, signal,
+                          node->output_max_bytes);
 }
 
 enum tenon_err tn_peer_send_locked(tenon_node *node,
@@ -191,11 +176,10 @@ enum tenon_err tn_peer_send_locked(tenon_node *node,
     if (peer == NULL || peer->state == TN_PEER_LOST) {
         return TENON_E_NODEDOWN;
     }
-    if (peer->state != TN_PEER_UP) {
-        return tn_peer_keep_locked(node, peer, signal);
-    }
-    enum tenon_err rc = tn_conn_send(peer->conn, signal, NULL);
-    if (rc == TENON_OK) {
+    bool is_up = peer->state == TN_PEER_UP;
+    enum tenon_err rc = is_up ? tn_conn_send(peer->conn, signal, NULL)
+                              : tn_peer_keep_locked(node, peer, signal);
+    if (rc == TENON_OK && is_up) {
         mark_dirty(node, peer->conn);
     } else if (rc == TENON_E_QUEUE_FULL) {
         node->counts.sends_refused++;
@@ -212,9 +196,9 @@ static void send_pending_locked(tenon_node *node,
 {
     struct tn_signal signal;
     struct tn_frame frame;
-    const uint8_t *at = peer->pending.bytes;
-    size_t left = peer->pending.len;
-    while (tn_frame_next(at, left, peer->pending.max, &frame, NULL) ==
+    const uint8_t *at = peer->pending.frames.bytes;
+    size_t left = peer->pending.frames.len;
+    while (tn_frame_next(at, left, peer->pending.frames.max, &frame, NULL) ==
                TENON_OK &&
            frame.kind == TN_FRAME_BODY) {
         if (tn_signal_parse(frame.body, frame.len, &signal, NULL) == TENON_OK &&
@@ -225,7 +209,7 @@ static void send_pending_locked(tenon_node *node,
         at += frame.whole;
         left -= frame.whole;
     }
-    tn_buf_fini(&peer->pending);
+    tn_pending_fini(&peer->pending);
 }
 
 /* ---- losing ------------------------------------------------------------ */
@@ -262,14 +246,13 @@ note_why_locked(tenon_node *node, const struct tn_peer *peer, const char *why)
 static void carry_over(struct tn_peer *from, struct tn_peer *to)
 {
     to->pending = from->pending;
-    to->broken = from->broken;
-    tn_buf_init(&from->pending, 0);
+    tn_pending_init(&from->pending);
 }
 
 /* The peer has been taken out of the table. */
 static void want_for_kept_locked(tenon_node *node, struct tn_peer *peer)
 {
-    if (peer->state != TN_PEER_UP || peer->pending.len == 0) {
+    if (peer->state != TN_PEER_UP || peer->pending.frames.len == 0) {
         return;
     }
     struct tn_peer *fresh =
@@ -606,7 +589,7 @@ static void on_up(void *user, tn_conn *conn)
     tn_lock(node);
     peer->state = TN_PEER_UP;
     peer->visible = (flags & TN_FLAG(PUBLISHED)) != 0;
-    bool broken = peer->broken;
+    bool broken = peer->pending.broken;
     LIST_INIT(&refused);
     send_pending_locked(node, peer, &refused);
     if ((flags & TN_FLAG(UNLINK_ID)) == 0) {

@@ -12,6 +12,7 @@
 
 #include "base/hash.h"
 #include "dist/conn.h"
+#include "node/pending.h"
 #include "node/process.h"
 #include "node/timer.h"
 
@@ -38,13 +39,12 @@ struct tn_peer {
                       cookie, and comes up when `conn` has ended: the one that
                       a restarted peer had, or our own attempt */
     bool visible;
-    tn_access *access;        /* kept; changed by the loop thread only */
-    struct tn_timer deadline; /* of AWAITED */
-    struct tn_buf pending;    /* frames in full form until the peer is up, and
-                                 messages since its connection closes */
+    tn_access *access;         /* kept; changed by the loop thread only */
+    struct tn_timer deadline;  /* of AWAITED */
+    struct tn_pending pending; /* until the peer is up, and messages since its
+                                  connection closes */
     STAILQ_ENTRY(tn_peer) lost_next;
     bool was_up; /* of one that is lost */
-    bool broken; /* a signal found no room there: closed when it is up */
     struct tn_link_list links;
     struct tn_monitor_list monitors; /* of both directions */
     struct tn_request_list requests;
@@ -75,10 +75,6 @@ struct tn_peers {
     char lost_why[TENON_ERROR_TEXT_BYTES];
 };
 
-/* Most bytes of messages that wait for one handshake; other signals may use as
- * much again. */
-#define TN_PENDING_MAX_BYTES (16u * 1024u * 1024u)
-
 extern const struct tn_conn_events tn_peer_events;
 
 /* The peer of that name; created as WANTED when there is none (the caller
@@ -106,7 +102,7 @@ enum tenon_err tn_peer_send_locked(tenon_node *node,
 /* Keeps a signal for the peer's next connection: of one that is not up, or is
  * closing. Errors: QUEUE_FULL, NOMEM and those of tn_signal_encode. With the
  * lock held. */
-enum tenon_err tn_peer_keep_locked(const tenon_node *node,
+enum tenon_err tn_peer_keep_locked(tenon_node *node,
                                    struct tn_peer *peer,
                                    const struct tn_signal *signal);
 /* Loop thread: starts the connects that are wanted. */

@@ -68,6 +68,25 @@ void tn_quota_give_back(tn_account *account, enum tn_quota kind, size_t bytes)
     tn_account_discharge(account, bytes);
 }
 
+bool tn_charge_take(struct tn_charge *charge,
+                    tn_account *account,
+                    size_t bytes,
+                    const char *what)
+{
+    if (!tn_quota_charge(account, bytes, what)) {
+        return false;
+    }
+    *charge = (struct tn_charge){ tn_account_ref(account), bytes };
+    return true;
+}
+
+void tn_charge_drop(struct tn_charge *charge)
+{
+    tn_account_discharge(charge->account, charge->bytes);
+    tn_account_unref(charge->account);
+    *charge = (struct tn_charge){ NULL, 0 };
+}
+
 void tn_quota_report(tenon_node *node, tn_account *account, bool last)
 {
     if (!tn_account_was_refused(account)) {

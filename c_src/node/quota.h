@@ -39,6 +39,19 @@ bool tn_quota_has_room(tn_account *account, size_t bytes, const char *what);
 /* Gives back what tn_quota_take took. */
 void tn_quota_give_back(tn_account *account, enum tn_quota kind, size_t bytes);
 
+/* Bytes on an account, beside what they are for. Zeroed: none. */
+struct tn_charge {
+    tn_account *account; /* kept */
+    size_t bytes;
+};
+
+/* False, counted and noted: there is no room for them. Threads: any. */
+TENON_CHECK bool tn_charge_take(struct tn_charge *charge,
+                                tn_account *account,
+                                size_t bytes,
+                                const char *what);
+void tn_charge_drop(struct tn_charge *charge);
+
 /* Logs what was noted, at most once in TN_REFUSED_LOG_MS for one peer, unless
  * it is the last time. Without the lock. */
 void tn_quota_report(tenon_node *node, tn_account *account, bool last);

@@ -4,7 +4,6 @@
 
 #include <stdlib.h>
 
-#include "node/quota.h"
 #include "otp/gen.h"
 #include "term/build.h"
 
@@ -211,13 +210,8 @@ static size_t bytes_of(const struct tn_child *child)
 
 bool tn_child_count_for(struct tn_child *child, tn_account *account)
 {
-    size_t bytes = bytes_of(child);
-    if (!tn_quota_charge(account, bytes, "children of supervisors")) {
-        return false;
-    }
-    child->account = tn_account_ref(account);
-    child->kept_bytes = bytes;
-    return true;
+    return tn_charge_take(&child->charge, account, bytes_of(child),
+                          "children of supervisors");
 }
 
 void tn_child_free(struct tn_child *child)
@@ -229,8 +223,7 @@ void tn_child_free(struct tn_child *child)
     tenon_value_free(child->start);
     tenon_value_free(child->modules);
     tenon_value_free(child->pid);
-    tn_account_discharge(child->account, child->kept_bytes);
-    tn_account_unref(child->account);
+    tn_charge_drop(&child->charge);
     free(child);
 }
 

@@ -10,7 +10,7 @@
 
 #include <tenon/supervisor.h>
 
-#include "base/account.h"
+#include "node/quota.h"
 
 /* One child; its supervisor's process alone touches it. */
 struct tn_child {
@@ -21,13 +21,12 @@ struct tn_child {
     enum tenon_restart restart;
     uint32_t shutdown_ms;
     bool is_supervisor;
-    tenon_value *pid;    /* NULL: it does not run */
-    bool restarting;     /* a restart has failed and is tried again */
-    uint64_t number;     /* told apart by, from 1 */
-    tn_account *account; /* kept; of the peer that has it started, or NULL */
-    size_t kept_bytes;   /* on that account */
-    bool is_awaited;     /* while it is ended */
-    uint64_t kill_at;    /* likewise, tn_now_ms; UINT64_MAX: never */
+    tenon_value *pid;        /* NULL: it does not run */
+    bool restarting;         /* a restart has failed and is tried again */
+    uint64_t number;         /* told apart by, from 1 */
+    struct tn_charge charge; /* on the account of who has it started */
+    bool is_awaited;         /* while it is ended */
+    uint64_t kill_at;        /* likewise, tn_now_ms; UINT64_MAX: never */
 };
 TAILQ_HEAD(tn_children, tn_child);
 

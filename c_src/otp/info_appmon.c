@@ -253,7 +253,9 @@ static void start_link2(struct tn_question *question)
         tn_builder_fail(question->out, TENON_E_NOMEM);
         return;
     }
-    if (tenon_link(self, &client) != TENON_OK) {
+    if (!tn_process_count_for(question->node, tn_process_pid(self),
+                              question->call->account) ||
+        tenon_link(self, &client) != TENON_OK) {
         (void)tenon_process_exit(self, ":system_limit");
     }
     tenon_format(question->out, "{:ok, ~t}", tn_process_pid(self));

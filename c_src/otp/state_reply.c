@@ -23,9 +23,10 @@ enum shape {
 
 /* An answer that waits for the caller's release. */
 struct waiting {
-    tenon_process *self; /* kept */
-    tenon_value *from;   /* {pid, tag} */
-    tenon_value *reply;  /* {ok, state} */
+    tenon_process *self;     /* kept */
+    tenon_value *from;       /* {pid, tag} */
+    tenon_value *reply;      /* {ok, state} */
+    struct tn_charge charge; /* on the account of the caller's node */
 };
 
 static void waiting_free(struct waiting *waiting)
@@ -33,6 +34,7 @@ static void waiting_free(struct waiting *waiting)
     tenon_process_release(waiting->self);
     tenon_value_free(waiting->from);
     tenon_value_free(waiting->reply);
+    tn_charge_drop(&waiting->charge);
     free(waiting);
 }
 
@@ -148,7 +150,9 @@ tn_state_reply(tenon_process *self, const struct tn_gen *gen, tenon_term state)
     waiting->from = tenon_value_format("{~t, ~t}", gen->from, gen->tag);
     waiting->reply = tenon_value_format("{:ok, ~t}", state);
     if (waiting->from == NULL || waiting->reply == NULL ||
-        tenon_term_pid(gen->from, &caller) != TENON_OK) {
+        tenon_term_pid(gen->from, &caller) != TENON_OK ||
+        !tn_charge_take(&waiting->charge, tn_process_account(self),
+                        sizeof *waiting + state.len, "answers of sys")) {
         waiting_free(waiting);
         return TENON_E_NOMEM;
     }

@@ -158,7 +158,8 @@ static bool take_on(tenon_process *self, const struct tn_child *child)
     }
     /* A peer's child is that peer's process, whoever restarts it. */
     if (!tn_process_count_for(tenon_process_node(self),
-                              tenon_value_term(child->pid), child->account) ||
+                              tenon_value_term(child->pid),
+                              child->charge.account) ||
         tenon_link(self, &pid) != TENON_OK) {
         (void)tenon_exit_signal(self, &pid, tn_atom_kill);
         return false;

@@ -232,7 +232,7 @@ static void build_log(tenon_builder *out, const struct tn_sys *sys)
 {
     for (uint32_t i = 0; i < sys->log_count; i++) {
         const tenon_value *event =
-            sys->log[(sys->log_first + i) % TN_SYS_LOG_MAX];
+            sys->log[(sys->log_first + i) % TN_SYS_LOG_MAX].message;
         tenon_build_list(out, 1);
         tenon_build_tuple(out, 2);
         tenon_build_atom(out, "in");
@@ -316,20 +316,28 @@ static void get_status(const struct request *request)
 
 static void drop_oldest(struct tn_sys *sys)
 {
-    tenon_value_free(sys->log[sys->log_first]);
+    struct tn_sys_event *event = &sys->log[sys->log_first];
+    tenon_value_free(event->message);
+    tn_charge_drop(&event->charge);
     sys->log_first = (sys->log_first + 1) % TN_SYS_LOG_MAX;
     sys->log_count--;
 }
 
-static void keep_event(struct tn_sys *sys, tenon_term message)
+/* What has no room is too large as well. */
+static void
+keep_event(struct tn_sys *sys, tn_account *sender, tenon_term message)
 {
     if (sys->log_count >= sys->log_max) {
         drop_oldest(sys);
     }
-    tenon_value **place =
+    struct tn_sys_event *event =
         &sys->log[(sys->log_first + sys->log_count) % TN_SYS_LOG_MAX];
-    *place =
-        message.len <= TN_SYS_EVENT_MAX_BYTES ? tenon_value_new(message) : NULL;
+    *event = (struct tn_sys_event){ .message = NULL };
+    if (message.len <= TN_SYS_EVENT_MAX_BYTES &&
+        tn_charge_take(&event->charge, sender, message.len,
+                       "messages in logs of sys")) {
+        event->message = tenon_value_new(message);
+    }
     sys->log_count++;
 }
 
@@ -347,7 +355,7 @@ void tn_sys_note_in(tenon_process *self, struct tn_sys *sys, tenon_term message)
 {
     sys->in++;
     if (sys->log_max > 0) {
-        keep_event(sys, message);
+        keep_event(sys, tn_process_account(self), message);
     }
     if (sys->trace) {
         print_event(self, message);
@@ -359,7 +367,7 @@ static void print_log(const struct request *request)
     const struct tn_sys *sys = request->sys;
     for (uint32_t i = 0; i < sys->log_count; i++) {
         const tenon_value *event =
-            sys->log[(sys->log_first + i) % TN_SYS_LOG_MAX];
+            sys->log[(sys->log_first + i) % TN_SYS_LOG_MAX].message;
         if (event != NULL) {
             print_event(request->self, tenon_value_term(event));
         }

@@ -10,6 +10,7 @@
 
 #include <tenon/process.h>
 
+#include "node/quota.h"
 #include "otp/gen.h"
 
 /* Events that sys:log keeps of one server at the most, and of how many bytes a
@@ -28,6 +29,12 @@ struct tn_sys_ops {
     void (*terminate)(tenon_process *self, void *server, tenon_term reason);
 };
 
+/* A message that sys:log keeps. */
+struct tn_sys_event {
+    tenon_value *message;    /* NULL: it was too large */
+    struct tn_charge charge; /* on the account of who sent it */
+};
+
 /* What sys has asked of one server; its own process alone touches it. Zeroed
  * before its first use. */
 struct tn_sys {
@@ -38,9 +45,8 @@ struct tn_sys {
     uint64_t in, out;
     uint32_t log_max; /* 0: no log is kept */
     uint32_t log_first, log_count;
-    /* A ring of TN_SYS_LOG_MAX; NULL until a log is kept. What was too large is
-     * NULL in it. */
-    tenon_value **log;
+    struct tn_sys_event *log; /* a ring of TN_SYS_LOG_MAX; NULL until a log is
+                                 kept */
 };
 
 /* Handles one system message.

@@ -26,11 +26,10 @@ struct child {
     struct child_key key;
     tenon_process *process; /* kept */
     enum tenon_restart restart;
-    bool brutal;         /* terminate_child kills it */
-    tenon_value *args;   /* to start it anew; NULL: never */
-    tn_access *origin;   /* kept; what the peer may use that asked for it */
-    tn_account *account; /* kept; what that peer makes this node keep */
-    size_t kept_bytes;   /* on that account */
+    bool brutal;             /* terminate_child kills it */
+    tenon_value *args;       /* to start it anew; NULL: never */
+    tn_access *origin;       /* kept; what the peer may use that asked for it */
+    struct tn_charge charge; /* on the account of that peer */
 };
 
 /* The state of the server; its own callbacks, all on the loop thread, alone
@@ -71,8 +70,7 @@ static void child_free(struct child *child)
     tenon_process_release(child->process);
     tenon_value_free(child->args);
     tn_access_unref(child->origin);
-    tn_account_discharge(child->account, child->kept_bytes);
-    tn_account_unref(child->account);
+    tn_charge_drop(&child->charge);
     free(child);
 }
 
@@ -104,7 +102,7 @@ static enum tenon_err enter_child(tenon_process *self,
     enum tenon_err rc;
     tenon_pid pid;
     child->process = tn_task_new(tenon_process_node(self), child->origin,
-                                 child->account, args, &rc);
+                                 child->charge.account, args, &rc);
     if (child->process == NULL) {
         return rc;
     }
@@ -136,14 +134,14 @@ static enum tenon_restart read_restart(tenon_term restart)
 }
 
 /* What is kept for a task besides its process. */
-static enum tenon_err keep_args(struct child *child, tenon_term args)
+static enum tenon_err
+keep_args(struct child *child, tn_account *account, tenon_term args)
 {
     bool keeps = child->restart != TENON_TEMPORARY;
     size_t bytes = sizeof *child + (keeps ? args.len : 0);
-    if (!tn_quota_charge(child->account, bytes, "tasks")) {
+    if (!tn_charge_take(&child->charge, account, bytes, "tasks")) {
         return TENON_E_LIMIT;
     }
-    child->kept_bytes = bytes;
     child->args = keeps ? tenon_value_new(args) : NULL;
     return keeps && child->args == NULL ? TENON_E_NOMEM : TENON_OK;
 }
@@ -159,10 +157,9 @@ static enum tenon_err add_child(tenon_process *self,
         return TENON_E_NOMEM;
     }
     child->origin = tn_access_ref(tn_process_origin(self));
-    child->account = tn_account_ref(tn_process_account(self));
     child->restart = read_restart(part[2]);
     child->brutal = tenon_term_is_atom(part[3], "brutal_kill");
-    enum tenon_err rc = keep_args(child, part[1]);
+    enum tenon_err rc = keep_args(child, tn_process_account(self), part[1]);
     if (rc == TENON_OK) {
         rc = enter_child(self, supervisor, child, part[1]);
     }

@@ -8,6 +8,7 @@
 
 #include "base/log.h"
 #include "node/node.h"
+#include "node/quota.h"
 #include "node/request.h"
 #include "term/build.h"
 #include "x3m/message.h"
@@ -65,7 +66,8 @@ enum tn_place tn_choose_node(const struct tn_service *service,
 
 struct forward {
     const struct tn_service *service;
-    tenon_message *message; /* owned */
+    tenon_message *message;  /* owned */
+    struct tn_charge charge; /* on the account of who sent it */
     char node[];
 };
 
@@ -73,6 +75,7 @@ static void free_forward(struct forward *forward)
 {
     if (forward != NULL) {
         tenon_message_free(forward->message);
+        tn_charge_drop(&forward->charge);
         free(forward);
     }
 }
@@ -223,7 +226,8 @@ static void build_cast(tenon_builder *out,
 
 void tn_forward(const struct tn_service *service,
                 const tenon_message *message,
-                const char *node)
+                const char *node,
+                tn_account *account)
 {
     tenon_node *own = service->router->x3m->node;
     struct forward *forward = new_forward(service, message, node);
@@ -234,6 +238,12 @@ void tn_forward(const struct tn_service *service,
         tn_log(&own->log, TN_WARN, "x3m_forward_failed", "router",
                service->router->module, "service", service->name, "node", node,
                "error", tenon_err_text(TENON_E_NOMEM), NULL);
+        return;
+    }
+    if (!tn_charge_take(&forward->charge, account,
+                        tenon_message_term(forward->message).len,
+                        "messages passed on")) {
+        fail_start(forward, TENON_E_LIMIT);
         return;
     }
     tn_builder_init(&args, TENON_TERM_MAX_BYTES);

@@ -22,9 +22,11 @@ enum tn_place tn_choose_node(const struct tn_service *service,
 /* Has `node` run the service's function: an rpc cast of Router:'_invoke'/4,
  * but watched, so that a node that is gone does not cost the caller its whole
  * timeout. What fails is told to the message's reply_to, and logged. message:
- * copied. Any thread, without locks. */
+ * copied; kept on that account until the service has returned. Any thread, without
+ * locks. */
 void tn_forward(const struct tn_service *service,
                 const tenon_message *message,
-                const char *node);
+                const char *node,
+                tn_account *account);
 
 #endif

@@ -397,7 +397,7 @@ static void place(tenon_call *call, struct service_call *served)
         return;
     case TN_PLACE_THERE:
         tn_count(&served->service->metrics.forwarded);
-        tn_forward(served->service, &served->message, node.text);
+        tn_forward(served->service, &served->message, node.text, call->account);
         return_atom(call, "ok");
         break;
     case TN_PLACE_NONE:

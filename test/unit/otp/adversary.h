@@ -113,18 +113,26 @@ static inline bool is_peer(tenon_node *node, const char *name)
     return is;
 }
 
-static inline void join_as(struct adversary *evil, const char *name)
+/* config: as of end_open. */
+static inline void join_with(struct adversary *evil,
+                             const char *name,
+                             const struct tn_dist_config *config)
 {
     struct end to = { .port = tenon_node_port(ruled) };
     memset(evil, 0, sizeof *evil);
     snprintf(to.name, sizeof to.name, "%s", tenon_node_name(ruled));
-    end_open(&evil->end, &loop, name, NULL);
+    end_open(&evil->end, &loop, name, config);
     evil->end.on_signal = record;
     evil->end.user = evil;
     evil->pid = make_pid(evil->pid_bytes, name, 1, 1000);
     end_connect(&evil->end, &to);
     RUN_UNTIL(&loop, evil->end.ups == 1);
     WAIT_FOR(is_up(ruled, name));
+}
+
+static inline void join_as(struct adversary *evil, const char *name)
+{
+    join_with(evil, name, NULL);
 }
 
 static inline void send_signal(struct adversary *evil, struct tn_signal signal)

@@ -14,6 +14,7 @@
 
 #include "adversary.h"
 #include "dist/block.h"
+#include "dist/flags.h"
 #include "otp/pg_groups.h"
 
 #define LARGE 10000u /* less than what is read at a time */
@@ -224,6 +225,104 @@ static void a_specification_is_kept_on_the_account(void **state)
     WAIT_FOR(tn_account_bytes(account) == 0);
 }
 
+/* ---- sys ------------------------------------------------------------------ */
+
+/* message: taken. */
+static void tell_server(tenon_value *message)
+{
+    tell(&evil, "served", message);
+    settle(&evil);
+}
+
+/* What sys is asked of the server. */
+static void ask_sys(const char *request)
+{
+    tenon_ref ref = { .creation = 1000, .word_count = 3, .words = { 9 } };
+    snprintf(ref.node, sizeof ref.node, "%s", EVIL);
+    tell_server(tenon_value_format(request, evil.pid, &ref));
+}
+
+static void build_large(tenon_builder *out, void *state)
+{
+    static const uint8_t zeros[LARGE];
+    (void)state;
+    tenon_build_binary(out, zeros, sizeof zeros);
+}
+
+static tenon_process *serve(void)
+{
+    tenon_process *server = tenon_server_start(
+        ruled, &(tenon_server_config){ .name = "served",
+                                       .on_get_state = build_large });
+    assert_non_null(server);
+    return server;
+}
+
+static void what_sys_logs_is_kept_on_the_account(void **state)
+{
+    static const uint8_t zeros[LARGE / 4];
+    (void)state;
+    tenon_process *server = serve();
+    ask_sys("{:system, {~t, ~r}, {:debug, {:log, {true, 4}}}}");
+    for (unsigned i = 0; i < 10; i++) {
+        tell_server(tenon_value_format("~b", zeros, sizeof zeros));
+    }
+    WAIT_FOR(kept() >= LARGE && kept() <= LARGE + 1000);
+    ask_sys("{:system, {~t, ~r}, {:debug, {:log, false}}}");
+    WAIT_FOR(kept() == 0);
+    ask_sys("{:system, {~t, ~r}, {:debug, {:log, true}}}");
+    tell_server(tenon_value_format("~b", zeros, sizeof zeros));
+    WAIT_FOR(kept() >= sizeof zeros);
+    /* It is the server's while that lives. */
+    leave();
+    assert_true(kept() >= sizeof zeros);
+    OK(tenon_process_exit(server, ":shutdown"));
+    tenon_process_release(server);
+    WAIT_FOR(tn_account_bytes(account) == 0);
+}
+
+/* OTP 24 to 27 are asked for their release before they are told a state. */
+static void a_state_that_waits_is_kept_on_the_account(void **state)
+{
+    (void)state;
+    tenon_process *server = serve();
+    leave();
+    join_with(&evil, EVIL,
+              &(struct tn_dist_config){ .flags = TN_FLAGS_OURS &
+                                                 ~TN_FLAG(ALTACT_SIG) });
+    unsigned asked = evil.of[TN_SIG_SPAWN_REQUEST];
+    ask_sys("{:system, {~t, ~r}, :get_state}");
+    RUN_UNTIL(&loop, evil.of[TN_SIG_SPAWN_REQUEST] > asked);
+    assert_in_range(kept(), LARGE, LARGE + 1000);
+    leave();
+    WAIT_FOR(tn_account_bytes(account) == 0);
+    OK(tenon_process_exit(server, ":shutdown"));
+    tenon_process_release(server);
+}
+
+/* ---- the tree of observer -------------------------------------------------- */
+
+static void what_tells_observer_counts_for_the_peer_that_looks(void **state)
+{
+    (void)state;
+    uint32_t n = use_up(TN_QUOTA_PROCESSES, TN_PEER_PROCESSES_MAX, 1);
+    uint64_t before = refused();
+    const char *start_one =
+        "{:call, :appmon_info, :start_link2, [~t, ~t, []], ~t}";
+    (void)ask(&evil, "rex",
+              tenon_value_format(start_one, evil.pid, evil.pid, evil.pid));
+    settle(&evil);
+    assert_true(refused() > before);
+    tn_account_give_back_many(account, TN_QUOTA_PROCESSES, n);
+    (void)ask(&evil, "rex",
+              tenon_value_format(start_one, evil.pid, evil.pid, evil.pid));
+    settle(&evil);
+    WAIT_FOR(tn_account_count(account, TN_QUOTA_PROCESSES) == 1);
+    leave();
+    WAIT_FOR(tn_account_count(account, TN_QUOTA_PROCESSES) == 0);
+    WAIT_FOR(tn_account_bytes(account) == 0);
+}
+
 /* ---- process groups ------------------------------------------------------ */
 
 /* Says it in the name of a scope of the adversary's. */
@@ -301,6 +400,9 @@ int main(void)
         TEST(a_child_counts_for_the_peer_that_has_it_started),
         TEST(a_child_above_the_quota_of_its_peer_is_not_started),
         TEST(a_specification_is_kept_on_the_account),
+        TEST(what_sys_logs_is_kept_on_the_account),
+        TEST(a_state_that_waits_is_kept_on_the_account),
+        TEST(what_tells_observer_counts_for_the_peer_that_looks),
         TEST(scopes_of_groups_have_a_quota_for_each_peer),
         TEST(members_of_groups_have_a_quota_for_each_peer),
         TEST(names_of_groups_have_a_quota_for_each_peer),

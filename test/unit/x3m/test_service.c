@@ -8,10 +8,15 @@
 #include <stdio.h>
 
 #include <cmocka.h>
+#include <poll.h>
 #include <pthread.h>
 
+#include "base/clock.h"
 #include "unit/otp/own_node.h"
+#include "x3m/forward.h"
+#include "x3m/message.h"
 #include "x3m/registry_message.h"
+#include "x3m/router.h"
 
 #define ROUTER "Elixir.T.Router"
 
@@ -727,6 +732,49 @@ static void a_forward_to_a_node_that_is_gone_is_told_to_the_caller(void **state)
     me_free(&me);
 }
 
+static void
+assert_passed_on(struct me *me, tn_account *account, const char *replied)
+{
+    const struct tn_service *service = tn_router_find_forwarded(
+        tn_x3m_start(me->node, NULL), ROUTER, "quick", "quick");
+    tenon_value *term = message_for(me, "quick", no_term);
+    tenon_message message;
+
+    assert_non_null(service);
+    OK(tn_message_init(&message, me->node, tenon_value_term(term), NULL));
+    tn_forward(service, &message, "gone@127.0.0.1", account);
+    tenon_message *reply = next_reply(me);
+
+    assert_field(reply, "response", replied);
+    tenon_message_free(reply);
+    tn_message_fini(&message);
+    tenon_value_free(term);
+}
+
+static void a_message_that_is_passed_on_is_its_senders(void **state)
+{
+    struct me me = me_new(*state);
+    tn_budget *budget = tn_budget_new(100000);
+    tn_account *account = tn_account_of(budget, "greedy@h");
+
+    tn_account_charge_always(account, 50000);
+    assert_passed_on(&me, account,
+                     "{:error, {:badrpc, {:EXIT, :system_limit}}}");
+    assert_int_equal(tn_budget_refused(budget), 1);
+    tn_account_discharge(account, 50000);
+    assert_passed_on(&me, account, "{:error, {:badrpc, :nodedown}}");
+    /* Freed after the caller has been told. */
+    uint64_t deadline = tn_now_ms() + DEADLINE_MS;
+
+    while (tn_account_bytes(account) > 0 && tn_now_ms() < deadline) {
+        (void)poll(NULL, 0, 1);
+    }
+    assert_int_equal(tn_account_bytes(account), 0);
+    tn_account_unref(account);
+    tn_budget_unref(budget);
+    me_free(&me);
+}
+
 static void a_choice_that_is_no_node_fails_the_call(void **state)
 {
     struct me me = me_new(*state);
@@ -1220,6 +1268,7 @@ int main(void)
         cmocka_unit_test(a_call_is_served_here_when_this_node_is_chosen),
         cmocka_unit_test(
             a_forward_to_a_node_that_is_gone_is_told_to_the_caller),
+        cmocka_unit_test(a_message_that_is_passed_on_is_its_senders),
         cmocka_unit_test(a_choice_that_is_no_node_fails_the_call),
         cmocka_unit_test(a_router_tells_its_services),
         cmocka_unit_test(peers_may_ask_for_a_routers_services),
