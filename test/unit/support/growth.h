@@ -2,7 +2,8 @@
 /* How the cost of reading a term grows with the term, and terms of the shapes
  * that make a reader slow which walks a part again for each level around it.
  *
- * What is measured is this thread's CPU time, as a ratio: of a term 16 times
+ * What is measured is CPU time, of this thread or of all of this program, as a
+ * ratio: of a term 16 times
  * as large to one of size 1. A linear reader takes 16 times as long, one that
  * sorts about 20 times, a quadratic one 256 times. That is steady: other
  * programs do not count, a slow machine, valgrind and sanitizers slow both
@@ -31,6 +32,8 @@ double growth_of(growth_read *read, void *user);
 
 /* Fails the test when `read` grows by more than GROWTH_MAX. */
 void assert_growth(const char *what, growth_read *read, void *user);
+/* The same of what other threads do of it; `read` waits for them. */
+void assert_growth_of_threads(const char *what, growth_read *read, void *user);
 
 /* Depth grows with the size, as well as width: what costs depth times width
  * is quadratic. */
