@@ -209,6 +209,16 @@ static void what_does_not_exist_is_answered_at_once(void **state)
 
 /* The answer would have to come from a process of that node, for which a BEAM
  * node ends the connection. */
+/* By the node: an answer in another's name would make the peer close it. */
+static void must_be_closed(struct peer *peer)
+{
+    RUN_UNTIL(&loop, peer->end.downs == 1);
+    assert_int_equal(peer->end.why.code, TENON_E_CLOSED);
+    for (unsigned kind = 0; kind < TN_SIG_KINDS; kind++) {
+        assert_int_equal(peer->got.of[kind], 0);
+    }
+}
+
 static void
 a_link_to_a_process_of_another_node_ends_the_connection(void **state)
 {
@@ -220,9 +230,46 @@ a_link_to_a_process_of_another_node_ends_the_connection(void **state)
                            .kind = TN_SIG_LINK,
                            .from = peer.pid,
                            .to = make_pid(pid, "q@127.0.0.1", 1, 1000) });
-    RUN_UNTIL(&loop, peer.end.downs == 1);
-    assert_int_equal(peer.got.of[TN_SIG_EXIT], 0);
+    must_be_closed(&peer);
     leave(&peer);
+}
+
+/* Processes that trap exits would take them for signals of that node. */
+static void signals_in_the_name_of_another_node_end_the_connection(void **state)
+{
+    static const enum tn_signal_kind kinds[] = {
+        TN_SIG_LINK,  TN_SIG_UNLINK,  TN_SIG_UNLINK_ACK, TN_SIG_EXIT,
+        TN_SIG_EXIT2, TN_SIG_MONITOR, TN_SIG_DEMONITOR,  TN_SIG_SPAWN_REQUEST,
+    };
+    (void)state;
+    tenon_value *ref = ref_of("p@127.0.0.1", 1);
+    tenon_value *mfa = tenon_value_format("{:m, :f, 0}");
+    tenon_value *empty = tenon_value_format("[]");
+    for (size_t i = 0; i < sizeof kinds / sizeof kinds[0]; i++) {
+        struct peer peer;
+        uint8_t pid[80];
+        bool spawns = kinds[i] == TN_SIG_SPAWN_REQUEST;
+        join(&peer, "p@127.0.0.1");
+        send_signal(&peer, (struct tn_signal){
+                               .kind = kinds[i],
+                               .from = make_pid(pid, "q@127.0.0.1", 1, 1000),
+                               .to = tn_process_pid(box),
+                               .ref = tenon_value_term(ref),
+                               .id = 1,
+                               .group_leader = peer.pid,
+                               .mfa = tenon_value_term(mfa),
+                               .opts = tenon_value_term(empty),
+                               .payload = spawns ? tenon_value_term(empty)
+                                                 : tn_atom_killed,
+                           });
+        must_be_closed(&peer);
+        leave(&peer);
+        WAIT_FOR(stats_of(node).peers == 0);
+    }
+    assert_no_message(box);
+    tenon_value_free(empty);
+    tenon_value_free(mfa);
+    tenon_value_free(ref);
 }
 
 static void a_peer_cannot_end_the_monitor_of_another_peer(void **state)
@@ -970,6 +1017,7 @@ int main(void)
         TEST(a_reference_that_is_used_twice_is_answered_once),
         TEST(what_does_not_exist_is_answered_at_once),
         TEST(a_link_to_a_process_of_another_node_ends_the_connection),
+        TEST(signals_in_the_name_of_another_node_end_the_connection),
         TEST(a_peer_cannot_end_the_monitor_of_another_peer),
         TEST(a_peer_ends_only_monitors_of_its_own_processes),
         TEST(link_signals_about_no_link_change_nothing),
