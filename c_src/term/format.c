@@ -21,7 +21,8 @@ struct reader {
     va_list *args; /* NULL: no holes */
     tenon_error *err;
     uint32_t depth;
-    uint32_t maps; /* that are open */
+    uint32_t maps;     /* that are open */
+    bool has_two_keys; /* one of those in the outermost one, or itself */
 };
 
 /* Reads the term that begins with the lexer's token, and the token after. */
@@ -375,9 +376,11 @@ pairs(struct reader *r, struct tn_unsized container, size_t count)
         rc = tn_build_close(r->builder, container, count);
     }
     r->maps--;
+    r->has_two_keys = r->has_two_keys || count > 1;
     /* BEAM closes the connection on a map in which a key stands twice. Asked
      * once for all maps in the outermost one. */
-    if (rc == TENON_OK && r->maps == 0) {
+    if (rc == TENON_OK && r->maps == 0 && r->has_two_keys) {
+        r->has_two_keys = false;
         rc = tn_check_keys(tn_built_at(r->builder, container));
         if (rc == TENON_E_TERM_SHAPE) {
             return syntax(r, "each key of a map once, before what follows");

@@ -35,7 +35,8 @@ struct scan {
     struct level now;
     uint32_t depth;
     uint32_t deepest;
-    bool cut; /* more bytes were given than a term may have */
+    size_t terms_left; /* that may still be read */
+    bool cut;          /* more bytes were given than a term may have */
     tenon_error *err;
     struct level outer[TENON_TERM_MAX_DEPTH];
 };
@@ -500,11 +501,17 @@ static inline enum tenon_err next(struct scan *s)
     return one(s);
 }
 
+/* The only caller of next(), so that compilers take all of it into this loop.
+ * Errors: also LIMIT (terms_left). */
 static enum tenon_err run(struct scan *s)
 {
     enum tenon_err rc = TENON_OK;
 
     while (!leave(s, &rc)) {
+        if (s->terms_left == 0) {
+            return TENON_E_LIMIT;
+        }
+        s->terms_left--;
         rc = next(s);
         if (rc < 0) {
             return rc;
@@ -523,6 +530,7 @@ static void begin(struct scan *s, const uint8_t *bytes, size_t len)
     s->now = (struct level){ 1, KIND_PLAIN };
     s->depth = 0;
     s->deepest = 0;
+    s->terms_left = SIZE_MAX;
     s->err = NULL;
 }
 
@@ -548,15 +556,14 @@ tn_scan(const uint8_t *bytes, size_t len, size_t *used, tenon_error *err)
 bool tn_scan_few(const uint8_t *bytes, size_t len, size_t *terms, size_t *used)
 {
     struct scan s;
-    enum tenon_err rc = TENON_OK;
 
     begin(&s, bytes, len);
-    while (rc == TENON_OK && !leave(&s, &rc)) {
-        if (*terms == 0) {
-            return false;
-        }
-        --*terms;
-        rc = next(&s);
+    s.terms_left = *terms;
+    enum tenon_err rc = run(&s);
+
+    *terms = s.terms_left;
+    if (rc == TENON_E_LIMIT) {
+        return false;
     }
     *used = rc == TENON_OK ? (size_t)(s.at - s.start) : len;
     return true;
