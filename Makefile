@@ -339,7 +339,7 @@ $(OUT)/test/fuzz/fuzz_%: $(OUT)/test/fuzz/fuzz_%.o $(LIB_A)
 
 # --- test, each for the variant at hand --------------------------------------
 
-# 99 is what test/run-each takes for a finding.
+# 99 is what test/run-one takes for a finding.
 ASAN_OPTIONS ?= exitcode=99:detect_stack_use_after_return=1:strict_string_checks=1
 UBSAN_OPTIONS ?= exitcode=99:print_stacktrace=1
 TSAN_OPTIONS ?= exitcode=99:halt_on_error=1:second_deadlock_stack=1
@@ -353,8 +353,9 @@ programs: all live $(UNIT_BIN) $(EXAMPLE_BIN) $(REPLAY_BIN) $(BENCH_BIN)
 
 unit-programs: $(UNIT_BIN) $(REPLAY_BIN)
 
+RUN_EACH = TN_JOBS=$(JOBS) sh test/run-each
 unit: $(UNIT_BIN)
-	@sh test/run-each $(UNIT_BIN)
+	@$(RUN_EACH) $(UNIT_BIN)
 
 # Without those that fail each allocation, some thousand runs each, and those
 # that measure how time grows: they are run under the address sanitizer, which
@@ -362,10 +363,10 @@ unit: $(UNIT_BIN)
 PLAIN_UNIT_BIN := $(filter-out %_nomem %_growth,$(UNIT_BIN))
 valgrind: $(PLAIN_UNIT_BIN)
 	@TN_RUNNER="$(VALGRIND)" TN_TEST_SECONDS=900 \
-	    sh test/run-each $(PLAIN_UNIT_BIN)
+	    $(RUN_EACH) $(PLAIN_UNIT_BIN)
 
 examples: all $(EXAMPLE_BIN)
-	@TENON_BIN=$(PRIV)/bin/tenon sh test/run-each $(EXAMPLE_BIN)
+	@TENON_BIN=$(PRIV)/bin/tenon $(RUN_EACH) $(EXAMPLE_BIN)
 
 replay: $(REPLAY_BIN)
 	@sh test/replay $(REPLAY_BIN)
@@ -432,7 +433,8 @@ exports-list: all
 .PHONY: check-format check-includes check-readme check-headers check-build \
     check-exports check-install check-unit check-clang check-san check-tsan \
     check-hostile check-valgrind check-fuzz check-elixir check-elixir-san \
-    check-elixir-tsan check-otp check-mesh check-i386 check-demo
+    check-elixir-tsan check-otp check-mesh check-i386 check-demo otp-plain \
+    otp-tls
 check-format:
 	@CLANG_FORMAT="$(CLANG_FORMAT)" sh test/check-format
 check-includes:
@@ -475,11 +477,16 @@ check-elixir-tsan:
 INSTALLED_OTP = $(shell erl -noshell -boot no_dot_erlang -eval \
     'io:put_chars(erlang:system_info(otp_release)), halt().')
 check-otp: check-build
+	@sh test/at-once "$(call strict,-s otp-plain)" "$(call strict,-s otp-tls)"
+otp-plain:
 	@installed=$(INSTALLED_OTP); \
 	for r in $(filter-out host,$(OTP)); do \
-	    [ $$r = $$installed ] || { \
-	        echo "== OTP $$r"; \
-	        TENON_STRICT=1 $(call strict,-s OTP_RELEASE=$$r elixir-otp) || exit 1; }; \
+	    [ $$r != $$installed ] || continue; \
+	    echo "== OTP $$r"; \
+	    TENON_STRICT=1 $(call strict,-s OTP_RELEASE=$$r elixir-otp) || exit 1; \
+	done
+otp-tls:
+	@for r in $(filter-out host,$(OTP)); do \
 	    echo "== OTP $$r, TLS"; \
 	    TENON_CARRIER=inet_tls \
 	        $(call strict,-s OTP_RELEASE=$$r elixir-otp) || exit 1; \
