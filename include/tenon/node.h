@@ -124,8 +124,10 @@ typedef struct tenon_node_config {
     const char *const *peer_cookies;
     /* Most bytes that the peers together may make this node keep: frames that
      * are being read, messages that wait or are handled, output that waits for
-     * a peer, locks and names of :global, process groups. One peer may hold as
-     * much as is still free, so at most half: above that nothing is read from
+     * a peer or until a node is connected, locks and names of :global, process
+     * groups, children of supervisors, and what README lists besides. One peer
+     * may hold as much as is still free, so at most half, and all nodes that
+     * are being connected together as one: above that nothing is read from
      * it, messages from it are dropped and counted, and a frame for which there
      * is no room within connect_timeout_ms ends its connection; the others go
      * on. 0: 1 GiB, or half of what the machine or the cgroup has if that is

@@ -35,13 +35,13 @@ static int start(void **state)
 static void leave(void)
 {
     end_close(&evil.end);
+    forget_question(&evil);
     WAIT_FOR(!is_peer(ruled, EVIL));
 }
 
 static int stop(void **state)
 {
     (void)state;
-    forget_question(&evil);
     tn_account_unref(account);
     stop_nodes();
     return 0;
