@@ -84,10 +84,14 @@ static enum tenon_err stop(tenon_process *box,
 {
     tenon_ref ref;
     enum tenon_err rc = tenon_monitor(box, to, &ref);
-    if (rc == TENON_OK) {
-        rc = ask(box, to, reason);
+    if (rc < 0) {
+        return rc;
     }
-    return rc == TENON_OK ? await_end(box, &ref, reason, timeout_ms) : rc;
+    rc = ask(box, to, reason);
+    /* How one has ended meanwhile, its monitor tells. */
+    return rc == TENON_OK || rc == TENON_E_NOPROC
+               ? await_end(box, &ref, reason, timeout_ms)
+               : rc;
 }
 
 enum tenon_err tenon_server_stop(tenon_node *node,

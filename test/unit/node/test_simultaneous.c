@@ -15,6 +15,7 @@
 #include "dist/handshake.h"
 #include "dist/sock.h"
 #include "nodes.h"
+#include "unit/support/ends.h"
 
 /* Names on both sides of the node's own, "m...". */
 #define LESSER "a@127.0.0.1"
@@ -458,6 +459,77 @@ static void our_attempt_is_not_waited_for_before_it_is_heard_of(void **state)
     close(theirs.fd);
 }
 
+/* ---- a peer that has been restarted --------------------------------------- */
+
+#ifndef TN_HOSTILE /* which reads by single bytes: one connection is not served
+                      whole before the next */
+
+static void block(tenon_node *of, void *user)
+{
+    uv_sem_t *sems = user;
+    (void)of;
+    uv_sem_post(&sems[0]);
+    uv_sem_wait(&sems[1]);
+}
+
+static void send_mark(tenon_process *self, void *state, tenon_term message)
+{
+    (void)self;
+    (void)message;
+    (void)state;
+    say_to(LESSER);
+}
+
+static void send_to_server(const struct hand *hand)
+{
+    struct message message;
+    struct tn_buf frame;
+    tn_buf_init(&frame, 4096);
+    OK(tn_signal_encode(&frame, make_message(&message, GREATER, "server", 1),
+                        TN_FLAGS_OURS, NULL));
+    assert_int_equal(send(hand->fd, frame.bytes, frame.len, MSG_NOSIGNAL),
+                     frame.len);
+    tn_buf_fini(&frame);
+}
+
+/* The loop hears of the proof, closes the old connection, and in the same turn
+ * sends to the peer. */
+static void what_is_sent_while_it_is_replaced_is_for_the_new_one(void **state)
+{
+    struct hand first, again, third;
+    uv_sem_t sems[2];
+    (void)state;
+    static const struct tn_process_class class = { .on_message = send_mark };
+    tenon_process *server = tn_process_start(
+        node,
+        &(struct tn_process_spec){
+            .class = &class, .name = "server", .run_inline = true },
+        NULL);
+    assert_non_null(server);
+    call(&third, GREATER);
+    finish_call(&third);
+    call(&first, LESSER);
+    finish_call(&first);
+    call(&again, LESSER);
+    assert_int_equal(again.hs.status, TN_STATUS_ALIVE);
+    assert_int_equal(uv_sem_init(&sems[0], 0), 0);
+    assert_int_equal(uv_sem_init(&sems[1], 0), 0);
+    OK(tn_node_run_on_loop(node, block, sems));
+    uv_sem_wait(&sems[0]);
+    flush(&again);
+    send_to_server(&third);
+    uv_sem_post(&sems[1]);
+    assert_true(read_until(&again, TN_HANDSHAKE_ENDED));
+    assert_mark_comes(&again);
+    uv_sem_destroy(&sems[0]);
+    uv_sem_destroy(&sems[1]);
+    end_box(server);
+    close(first.fd);
+    close(again.fd);
+    close(third.fd);
+}
+#endif
+
 int main(void)
 {
 #define TEST(name) cmocka_unit_test_setup_teardown(name, start_node, stop_node)
@@ -470,6 +542,9 @@ int main(void)
         TEST(the_lesser_peer_is_told_that_ours_remains),
         TEST(our_attempt_at_the_lesser_peer_is_waited_for),
         TEST(the_lesser_peers_attempt_comes_up_when_ours_fails),
+#ifndef TN_HOSTILE
+        TEST(what_is_sent_while_it_is_replaced_is_for_the_new_one),
+#endif
         cmocka_unit_test_setup_teardown(
             our_attempt_is_not_waited_for_before_it_is_heard_of,
             start_with_silent_epmd, stop_node),

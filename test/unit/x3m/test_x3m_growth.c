@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* What registries tell each other is read and written in linear time. */
+/* What registries tell each other, and messages, are read and written in linear
+ * time. */
 #include <setjmp.h>
 #include <stdarg.h>
 #include <stddef.h>
@@ -9,8 +10,10 @@
 #include <stdio.h>
 #include <stdlib.h>
 
+#include "term/build.h"
 #include "unit/support/growth.h"
 #include "unit/support/hash_key.h"
+#include "x3m/message.h"
 #include "x3m/registry_message.h"
 #include "x3m/services.h"
 
@@ -101,10 +104,81 @@ static void announcements_take_linear_time(void **state)
     free(registry.services);
 }
 
+/* ---- messages ---------------------------------------------------------- */
+
+struct messages {
+    tenon_value *terms[GROWTH_SIZES];
+    tenon_value *value[GROWTH_SIZES];
+};
+
+/* Events are a list, and turned round by a response. */
+static tenon_value *message_with(tenon_term term)
+{
+    tenon_value *events = tenon_term_is_proper_list(term)
+                              ? tenon_value_new(term)
+                              : tenon_value_format("[~t, ~t]", term, term);
+    tenon_value *message = tenon_value_format(
+        "%{:__struct__ => X3m.System.Message, :service_name => :s, :id => "
+        "\"i\", :correlation_id => \"i\", :causation_id => \"i\", "
+        ":logger_metadata => [], :invoked_at => nil, :dry_run => false, "
+        ":raw_request => ~t, :request => nil, :valid? => true, :assigns => "
+        "%{:a => ~t}, :response => nil, :events => ~t, :aggregate_meta => "
+        "%{}, :origin_node => :n, :reply_to => ~p, :halted? => false}",
+        term, term, tenon_value_term(events), &(tenon_pid){ .node = "a@b" });
+
+    tenon_value_free(events);
+    assert_non_null(message);
+    return message;
+}
+
+/* As a service with a handler does: read, changed, answered, written. */
+static void serve(void *user, unsigned size)
+{
+    const struct messages *messages = user;
+    tenon_term value = tenon_value_term(messages->value[size]);
+    tenon_message message;
+    tenon_builder out;
+
+    assert_int_equal(tn_message_init(&message, NULL,
+                                     tenon_value_term(messages->terms[size]),
+                                     NULL),
+                     TENON_OK);
+    assert_int_equal(tenon_message_assign(&message, "b", value), TENON_OK);
+    assert_int_equal(tenon_message_put_in_raw_request(&message, value, value),
+                     tenon_term_type(value) == TENON_TYPE_MAP ? TENON_OK
+                                                              : TENON_E_INVAL);
+    assert_int_equal(tenon_message_add_event(&message, value), TENON_OK);
+    assert_int_equal(tenon_message_ok(&message, "~t", value), TENON_OK);
+    tn_builder_init(&out, TENON_TERM_MAX_BYTES);
+    assert_int_equal(tn_message_build(&message, &out), TENON_OK);
+    tn_builder_fini(&out);
+    tn_message_fini(&message);
+}
+
+static void messages_of_any_shape_take_linear_time(void **state)
+{
+    (void)state;
+    for (enum growth_shape shape = 0; shape < GROWTH_SHAPES; shape++) {
+        struct messages messages;
+
+        for (unsigned size = 0; size < GROWTH_SIZES; size++) {
+            messages.value[size] = growth_term(shape, size, 1);
+            messages.terms[size] =
+                message_with(tenon_value_term(messages.value[size]));
+        }
+        assert_growth(growth_name(shape), serve, &messages);
+        for (unsigned size = 0; size < GROWTH_SIZES; size++) {
+            tenon_value_free(messages.value[size]);
+            tenon_value_free(messages.terms[size]);
+        }
+    }
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(announcements_take_linear_time),
+        cmocka_unit_test(messages_of_any_shape_take_linear_time),
     };
 
     return cmocka_run_group_tests(tests, NULL, NULL);
