@@ -221,6 +221,9 @@ bool tn_process_is_idle_locked(tenon_process *process)
 /* A message that is not for the loop, although the process runs inline. */
 static bool is_for_worker(const tenon_process *process, tenon_term message)
 {
+    if (tn_is_turn_on_worker(message)) {
+        return true;
+    }
     return message.len >= TN_LARGE_MESSAGE_BYTES
                ? process->class->large_on_worker
                : process->class->is_long != NULL &&
@@ -613,6 +616,31 @@ enum tenon_err tn_process_poke(tenon_process *process)
     tn_lock(process->node);
     enum tenon_err rc = tn_process_deliver_locked(
         process, (tenon_term){ poke, sizeof(poke) }, NULL, true, &wake);
+    tn_leave(process->node, wake);
+    return rc;
+}
+
+enum tenon_err tn_process_turn_on_worker(tenon_process *process)
+{
+    static const uint8_t turn[] = { 1 };
+    static const struct tn_sender nobody;
+    const tenon_term message = { turn, sizeof turn };
+    struct keeping keeping = plan(message, NULL);
+    bool wake = false;
+    tn_lock(process->node);
+    struct tn_message *first = process->exited
+                                   ? NULL
+                                   : message_new(&process->node->processes,
+                                                 message, &keeping, &nobody);
+    if (first != NULL) {
+        STAILQ_INSERT_HEAD(&process->mailbox, first, next);
+        process->mailbox_count++;
+        process->mailbox_bytes += counted_bytes(message, first->block);
+        tn_process_schedule_locked(process, &wake);
+    }
+    enum tenon_err rc = first != NULL     ? TENON_OK
+                        : process->exited ? TENON_E_NOPROC
+                                          : TENON_E_NOMEM;
     tn_leave(process->node, wake);
     return rc;
 }

@@ -329,6 +329,16 @@ static inline bool tn_is_poke(tenon_term message)
     return message.len == 1 && message.bytes[0] == 0;
 }
 
+/* Gives the process a turn on a worker, before all messages that wait, even
+ * when it runs inline: for something long that it has noted. The same errors
+ * and threads. */
+TENON_CHECK enum tenon_err tn_process_turn_on_worker(tenon_process *process);
+/* What it gets for that: another such byte. */
+static inline bool tn_is_turn_on_worker(tenon_term message)
+{
+    return message.len == 1 && message.bytes[0] == 1;
+}
+
 /* From now on the process takes urgent messages only, or all again; what waits
  * keeps its order. Threads: its handler's. */
 void tn_process_only_urgent(tenon_process *process, bool only_urgent);

@@ -16,31 +16,11 @@
 #include "node/quota.h"
 #include "otp/gen.h"
 #include "otp/global_core.h"
+#include "otp/global_impl.h"
 #include "otp/own.h"
 #include "term/build.h"
 
-#define NAME "global_name_server"
 #define PART "otp/global"
-/* A resolver on another node that hangs must not hold the names' lock for
- * ever. */
-#define RESOLVE_MS 30000u
-
-/* A node has come or gone. */
-struct change {
-    STAILQ_ENTRY(change) next;
-    bool up;
-    char name[];
-};
-
-/* Kept with the node. */
-struct server {
-    tenon_node *node;
-    struct tn_global *global;
-    tenon_process *process; /* borrowed: it lives as long as the node */
-    struct tn_sys sys;      /* of the process */
-    /* The loop's: one for each poke that the process has still to read. */
-    STAILQ_HEAD(, change) changes;
-};
 
 /* ---- sending ----------------------------------------------------------- */
 
@@ -55,7 +35,7 @@ static bool is_up(tenon_node *node, const char *name)
 
 static void warn(void *io, const char *event, const char *node)
 {
-    struct server *server = io;
+    struct tn_gserver *server = io;
     tn_log(&server->node->log, TN_WARN, event, "node", node, NULL);
 }
 
@@ -72,7 +52,7 @@ static bool take(void *io,
 
 static bool is_limited(void *io, const char *node)
 {
-    struct server *server = io;
+    struct tn_gserver *server = io;
     return !tn_peer_is_unlimited(server->node, node);
 }
 
@@ -80,20 +60,20 @@ static bool is_limited(void *io, const char *node)
 static void
 ignored(void *io, const char *by, const char *what, const char *about)
 {
-    struct server *server = io;
+    struct tn_gserver *server = io;
     tn_access *access = tn_peer_access(server->node, by);
     (void)tn_may_claim(server->node, access, what, about, strlen(about));
     tn_access_unref(access);
 }
 
-static void close_connection(void *io, const char *node)
+void tn_gserver_disconnect(void *io, const char *node)
 {
-    struct server *server = io;
+    struct tn_gserver *server = io;
     (void)tenon_node_disconnect(server->node, node);
 }
 
 /* A message that is not sent would be missed for good. */
-static void send_from(struct server *server,
+static void send_from(struct tn_gserver *server,
                       tenon_term from,
                       const char *node,
                       tenon_term message)
@@ -101,102 +81,53 @@ static void send_from(struct server *server,
     if (!is_up(server->node, node)) {
         return;
     }
-    enum tenon_err rc = tn_send_name(server->node, from, NAME, node, message);
+    enum tenon_err rc =
+        tn_send_name(server->node, from, TN_GLOBAL_NAME, node, message);
     if (rc != TENON_OK && rc != TENON_E_NODEDOWN && rc != TENON_E_STOPPED) {
         warn(server, "global_not_sent", node);
-        close_connection(server, node);
+        tn_gserver_disconnect(server, node);
     }
 }
 
 static void send_name(void *io, const char *node, tenon_term message)
 {
-    struct server *server = io;
+    struct tn_gserver *server = io;
     send_from(server, tn_process_pid(server->process), node, message);
 }
 
 static void send_pid(void *io, tenon_term pid, tenon_term message)
 {
-    struct server *server = io;
+    struct tn_gserver *server = io;
     (void)tn_send_pid(server->node, tn_process_pid(server->process), pid,
                       message);
 }
 
 static void reply(void *io, tenon_term from, tenon_term tag, tenon_term value)
 {
-    struct server *server = io;
+    struct tn_gserver *server = io;
     tenon_pid to;
     enum tenon_err rc = tn_gen_reply(
         server->node, tn_process_pid(server->process), from, tag, value);
     if (rc == TENON_E_NOMEM && tenon_term_pid(from, &to) == TENON_OK) {
-        close_connection(server, to.node); /* it would wait for ever */
+        tn_gserver_disconnect(server, to.node); /* it would wait for ever */
     }
 }
 
 /* The holder of locks is the client, from which calls come. */
 static void tell(void *io, const char *node, tenon_term request)
 {
-    struct server *server = io;
+    struct tn_gserver *server = io;
     tenon_term holder = tn_process_pid(server->node->client);
     tenon_ref ref;
     tn_node_make_ref(server->node, &ref);
     tenon_value *message = tenon_value_format("{:\"$gen_call\", {~t, ~r}, ~t}",
                                               holder, &ref, request);
     if (message == NULL) {
-        close_connection(server, node);
+        tn_gserver_disconnect(server, node);
         return;
     }
     send_from(server, holder, node, tenon_value_term(message));
     tenon_value_free(message);
-}
-
-/* ---- asking ------------------------------------------------------------ */
-
-static void call_ended(void *user, enum tn_request_end end, tenon_term term)
-{
-    tn_gcall_end(user, end == TN_END_REPLY ? term : (tenon_term){ NULL, 0 });
-}
-
-static void
-call(void *io, const char *node, tenon_term request, struct tn_gcall *call)
-{
-    struct server *server = io;
-    const tenon_dest to = { .name = NAME, .node = node };
-    enum tenon_err rc = tn_request_server(
-        server->node, &to, request, TENON_NO_TIMEOUT, call_ended, call, NULL);
-    if (rc < 0) {
-        close_connection(server, node);
-        tn_gcall_end(call, (tenon_term){ NULL, 0 });
-    }
-}
-
-/* erpc's {Ref, return, Value}; whatever else is no result. */
-static void resolve_ended(void *user, enum tn_request_end end, tenon_term term)
-{
-    tenon_term part[3], result = { NULL, 0 };
-    if (end == TN_END_DOWN && tn_tuple_views(term, part, 3) &&
-        tenon_term_is_atom(part[1], "return")) {
-        result = part[2];
-    }
-    tn_gcall_end(user, result);
-}
-
-static void
-resolve(void *io, const char *node, tenon_term args, struct tn_gcall *call)
-{
-    struct server *server = io;
-    tenon_ref ref;
-    tn_node_make_ref(server->node, &ref);
-    tenon_value *list =
-        tenon_value_format("[~r, :global, :resolve_it, ~t]", &ref, args);
-    enum tenon_err rc =
-        list == NULL ? TENON_E_NOMEM
-                     : tn_request_spawn(server->node, node, "erpc",
-                                        "execute_call", tenon_value_term(list),
-                                        RESOLVE_MS, resolve_ended, call, NULL);
-    tenon_value_free(list);
-    if (rc < 0) {
-        tn_gcall_end(call, (tenon_term){ NULL, 0 });
-    }
 }
 
 /* ---- connecting and watching ------------------------------------------- */
@@ -204,8 +135,8 @@ resolve(void *io, const char *node, tenon_term args, struct tn_gcall *call)
 /* A monitor connects, and its end says that this has failed. */
 static void connect_node(void *io, const char *node)
 {
-    struct server *server = io;
-    const tenon_dest to = { .name = NAME, .node = node };
+    struct tn_gserver *server = io;
+    const tenon_dest to = { .name = TN_GLOBAL_NAME, .node = node };
     tenon_ref ref;
     if (tenon_monitor(server->process, &to, &ref) < 0) {
         tn_global_connect_failed(server->global, node);
@@ -214,20 +145,20 @@ static void connect_node(void *io, const char *node)
 
 static enum tenon_err monitor(void *io, const tenon_pid *pid, tenon_ref *ref)
 {
-    struct server *server = io;
+    struct tn_gserver *server = io;
     return tenon_monitor(server->process, &(tenon_dest){ .pid = pid }, ref);
 }
 
 static void demonitor(void *io, const tenon_ref *ref)
 {
-    struct server *server = io;
+    struct tn_gserver *server = io;
     tenon_demonitor(server->process, ref);
 }
 
 /* Without memory it is taken to live: its monitor will tell. */
 static bool is_alive(void *io, const tenon_pid *pid)
 {
-    struct server *server = io;
+    struct tn_gserver *server = io;
     tenon_value *term = tenon_value_format("~p", pid);
     if (term == NULL) {
         return true;
@@ -243,42 +174,25 @@ static bool is_alive(void *io, const tenon_pid *pid)
 static void kill_process(void *io, const tenon_pid *pid)
 {
     static const uint8_t kill[] = { 119, 4, 'k', 'i', 'l', 'l' };
-    struct server *server = io;
+    struct tn_gserver *server = io;
     (void)tenon_exit_signal(server->process, pid,
                             (tenon_term){ kill, sizeof kill });
 }
 
-/* ---- timers ------------------------------------------------------------ */
-
-static void timer_due(struct tn_timer *timer, void *user)
-{
-    struct tn_gtimer *of_core = user;
-    (void)timer;
-    of_core->armed = false;
-    of_core->fn(of_core->global, of_core->user);
-}
-
-static bool timer_start(void *io, struct tn_gtimer *timer, uint32_t ms)
-{
-    struct server *server = io;
-    timer->armed = tn_timer_start(server->node, &timer->timer, ms, timer_due,
-                                  timer) == TENON_OK;
-    return timer->armed;
-}
-
-static void timer_stop(void *io, struct tn_gtimer *timer)
-{
-    struct server *server = io;
-    if (timer->armed) {
-        (void)tn_timer_stop(server->node, &timer->timer);
-        timer->armed = false;
-    }
-}
+/* ---- time and place ---------------------------------------------------- */
 
 static uint64_t now_ms(void *io)
 {
     (void)io;
     return tn_now_ms();
+}
+
+/* Without memory for that it is done at once. */
+static bool leave_to_worker(void *io)
+{
+    struct tn_gserver *server = io;
+    return tn_on_loop(server->node) &&
+           tn_process_turn_on_worker(server->process) == TENON_OK;
 }
 
 /* ---- events ------------------------------------------------------------ */
@@ -287,17 +201,18 @@ static const struct tn_global_io io_of_node = {
     .send = send_name,
     .send_pid = send_pid,
     .reply = reply,
-    .call = call,
+    .call = tn_gserver_call,
     .tell = tell,
-    .resolve = resolve,
+    .resolve = tn_gserver_resolve,
     .connect = connect_node,
-    .disconnect = close_connection,
+    .disconnect = tn_gserver_disconnect,
     .monitor = monitor,
     .demonitor = demonitor,
     .is_alive = is_alive,
-    .timer_start = timer_start,
-    .timer_stop = timer_stop,
+    .timer_start = tn_gserver_timer_start,
+    .timer_stop = tn_gserver_timer_stop,
     .now_ms = now_ms,
+    .leave_to_worker = leave_to_worker,
     .kill = kill_process,
     .warn = warn,
     .take = take,
@@ -306,7 +221,7 @@ static const struct tn_global_io io_of_node = {
 };
 
 /* {'DOWN', Ref, process, Pid or {Name, Node}, Reason}. True: it was one. */
-static bool take_down(struct server *server, tenon_term message)
+static bool take_down(struct tn_gserver *server, tenon_term message)
 {
     tenon_term part[5], name[2];
     tenon_ref ref;
@@ -329,7 +244,7 @@ static bool take_down(struct server *server, tenon_term message)
 
 static void build_state(void *state, tenon_builder *out)
 {
-    const struct server *server = state;
+    const struct tn_gserver *server = state;
     tenon_build_map(out, 2);
     tenon_build_atom(out, "known");
     tn_global_build_known(server->global, out, 0); /* names alone */
@@ -339,22 +254,34 @@ static void build_state(void *state, tenon_builder *out)
     }
 }
 
-static void tell_core(struct server *server, const char *name, bool up)
+static void tell_core(struct tn_gserver *server, const char *name, bool up)
 {
+    tn_gserial_enter(&server->serial);
     if (up) {
         tn_global_peer_up(server->global, name);
     } else {
         tn_global_peer_down(server->global, name);
     }
+    tn_gserial_leave(&server->serial);
 }
 
-static void take_change(struct server *server)
+static struct tn_gchange *first_change(struct tn_gserver *server)
 {
-    struct change *change = STAILQ_FIRST(&server->changes);
+    tn_lock(server->node);
+    struct tn_gchange *change = STAILQ_FIRST(&server->changes);
+    if (change != NULL) {
+        STAILQ_REMOVE_HEAD(&server->changes, next);
+    }
+    tn_unlock(server->node);
+    return change;
+}
+
+static void take_change(struct tn_gserver *server)
+{
+    struct tn_gchange *change = first_change(server);
     if (change == NULL) {
         return;
     }
-    STAILQ_REMOVE_HEAD(&server->changes, next);
     tell_core(server, change->name, change->up);
     free(change);
 }
@@ -374,11 +301,15 @@ static bool may_answer(const tenon_process *self,
     return tn_gen_may_answer(self, gen);
 }
 
-static void on_message(tenon_process *self, void *state, tenon_term message)
+static void
+take_message(struct tn_gserver *server, tenon_process *self, tenon_term message)
 {
-    struct server *server = state;
     if (tn_is_poke(message)) {
         take_change(server);
+        return;
+    }
+    if (tn_is_turn_on_worker(message)) {
+        tn_global_go_on(server->global);
         return;
     }
     const struct tn_gen gen = tn_gen_parse(message);
@@ -391,25 +322,38 @@ static void on_message(tenon_process *self, void *state, tenon_term message)
     }
 }
 
+static void on_message(tenon_process *self, void *state, tenon_term message)
+{
+    struct tn_gserver *server = state;
+    tn_gserial_enter(&server->serial);
+    take_message(server, self, message);
+    tn_gserial_leave(&server->serial);
+}
+
 /* In order with the messages of the process: behind what the node has sent and
  * behind the ends of the monitors of its processes, whose names would
- * otherwise be taken for known once more. Without memory at once. */
+ * otherwise be taken for known once more. Without memory at once, for which the
+ * loop may have to wait for a worker. */
 static void on_peer(void *user, const char *name, bool up, bool visible)
 {
-    struct server *server = user;
+    struct tn_gserver *server = user;
     if (!visible) {
         return;
     }
-    struct change *change = malloc(sizeof *change + strlen(name) + 1);
+    struct tn_gchange *change = malloc(sizeof *change + strlen(name) + 1);
     if (change == NULL) {
         tell_core(server, name, up);
         return;
     }
     change->up = up;
     strcpy(change->name, name);
+    tn_lock(server->node);
     STAILQ_INSERT_TAIL(&server->changes, change, next);
+    tn_unlock(server->node);
     if (tn_process_poke(server->process) < 0) {
-        STAILQ_REMOVE(&server->changes, change, change, next);
+        tn_lock(server->node);
+        STAILQ_REMOVE(&server->changes, change, tn_gchange, next);
+        tn_unlock(server->node);
         tell_core(server, name, up);
         free(change);
     }
@@ -419,7 +363,7 @@ static void on_peer(void *user, const char *name, bool up, bool visible)
  * found two processes with one name. */
 static void resolve_it(tenon_call *call, void *user)
 {
-    struct server *server = user;
+    struct tn_gserver *server = user;
     tenon_builder *out = tenon_builder_new();
     tenon_term result;
     tenon_pid ours;
@@ -445,7 +389,7 @@ static void resolve_it(tenon_call *call, void *user)
 
 /* ---- life -------------------------------------------------------------- */
 
-static void stop_on_loop(tenon_node *node, void *user)
+static void stop_core(tenon_node *node, void *user)
 {
     (void)node;
     tn_global_stop(user);
@@ -453,32 +397,42 @@ static void stop_on_loop(tenon_node *node, void *user)
 
 static void stop(tenon_node *node, void *part)
 {
-    struct server *server = part;
-    (void)tn_node_call_on_loop(node, stop_on_loop, server->global);
+    struct tn_gserver *server = part;
+    (void)!tn_global_call(node, stop_core, server->global);
 }
 
 static void free_server(void *part)
 {
-    struct server *server = part;
+    struct tn_gserver *server = part;
     while (!STAILQ_EMPTY(&server->changes)) {
-        struct change *change = STAILQ_FIRST(&server->changes);
+        struct tn_gchange *change = STAILQ_FIRST(&server->changes);
         STAILQ_REMOVE_HEAD(&server->changes, next);
         free(change);
     }
     tn_global_free(server->global);
+    tn_gserver_timers_fini(server);
     tn_sys_fini(&server->sys);
     tenon_process_release(server->process);
+    tn_gserial_fini(&server->serial);
     free(server);
 }
 
-static enum tenon_err start_process(struct server *server, tenon_error *err)
+/* Reading it, or changing the names that it brings, takes long. */
+static bool is_long(tenon_term message)
 {
-    static const struct tn_process_class class = { .on_message = on_message };
+    return message.len >= TN_GLOBAL_LONG_BYTES;
+}
+
+static enum tenon_err start_process(struct tn_gserver *server, tenon_error *err)
+{
+    static const struct tn_process_class class = { .on_message = on_message,
+                                                   .large_on_worker = true,
+                                                   .is_long = is_long };
     server->process = tn_process_start(server->node,
                                        &(struct tn_process_spec){
                                            .class = &class,
                                            .state = server,
-                                           .name = NAME,
+                                           .name = TN_GLOBAL_NAME,
                                            .own_name = true,
                                            .is_open = true,
                                            .run_inline = true,
@@ -489,7 +443,7 @@ static enum tenon_err start_process(struct server *server, tenon_error *err)
     return server->process != NULL ? TENON_OK : TENON_E_NOMEM;
 }
 
-static enum tenon_err start_core(struct server *server)
+static enum tenon_err start_core(struct tn_gserver *server)
 {
     tenon_pid own, client;
     int64_t incarnation = 0;
@@ -510,12 +464,17 @@ static enum tenon_err start_core(struct server *server)
 
 static enum tenon_err start_member(tenon_node *node, tenon_error *err)
 {
-    struct server *server = calloc(1, sizeof *server);
+    struct tn_gserver *server = calloc(1, sizeof *server);
     if (server == NULL) {
         return tn_error(err, TENON_E_NOMEM, "start of global");
     }
+    if (!tn_gserial_init(&server->serial)) {
+        free(server);
+        return tn_error(err, TENON_E_SYSTEM, "start of global: no lock");
+    }
     server->node = node;
     STAILQ_INIT(&server->changes);
+    LIST_INIT(&server->timers);
     enum tenon_err rc = start_process(server, err);
     if (rc == TENON_OK) {
         rc = start_core(server);
@@ -543,8 +502,14 @@ enum tenon_err tn_global_start(tenon_node *node, tenon_error *err)
                                            : start_member(node, err);
 }
 
+struct tn_gserial *tn_global_serial_of(tenon_node *node)
+{
+    struct tn_gserver *server = tn_node_part(node, PART);
+    return server != NULL ? &server->serial : NULL;
+}
+
 struct tn_global *tn_global_of(tenon_node *node)
 {
-    struct server *server = tn_node_part(node, PART);
+    struct tn_gserver *server = tn_node_part(node, PART);
     return server != NULL ? server->global : NULL;
 }

@@ -4,6 +4,7 @@
 #ifndef TN_OTP_GLOBAL_H
 #define TN_OTP_GLOBAL_H
 
+#include <tenon/error.h>
 #include <tenon/node.h>
 
 struct tn_global;
@@ -19,8 +20,14 @@ TENON_CHECK enum tenon_err tn_global_start(tenon_node *node, tenon_error *err);
 TENON_CHECK enum tenon_err tn_global_quiet_start(tenon_node *node,
                                                  tenon_error *err);
 
-/* The member's core; NULL when the node is none. For the loop thread, but for
- * what is said to be for any. Threads: any. */
+/* Runs fn where the core may be used, on the loop or on the worker that is in
+ * the core, and waits for its end. Of a member. STOPPED: the loop takes no more
+ * jobs; SYSTEM. Threads: any; waits for a worker nowhere but off the loop. */
+TENON_CHECK enum tenon_err tn_global_call(
+    tenon_node *node, void (*fn)(tenon_node *node, void *user), void *user);
+
+/* The member's core; NULL when the node is none. For who is in tn_global_call,
+ * but for what is said to be for any thread. Threads: any. */
 struct tn_global *tn_global_of(tenon_node *node);
 
 #endif

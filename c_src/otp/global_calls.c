@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* The public functions of global names and locks: from any thread to the
- * loop's, where the core lives, and back. */
+/* The public functions of global names and locks: from any thread into the core
+ * and back. */
 #include <stdlib.h>
 #include <string.h>
 
@@ -20,7 +20,7 @@
 #define LOCK_AGAIN_MS 250u
 #define LOCK_DOUBLINGS_MAX 5u
 
-/* ---- waiting for the loop ---------------------------------------------- */
+/* ---- waiting for the core ---------------------------------------------- */
 
 /* One question on its asker's stack; guarded by the node's lock. */
 struct waiting {
@@ -90,7 +90,7 @@ static uint32_t or_default(uint32_t timeout_ms)
     return timeout_ms != 0 ? timeout_ms : TENON_GLOBAL_TIMEOUT_MS;
 }
 
-/* Runs `start` on the loop, waits for its end, and runs `give_up` there when
+/* Runs `start` in the core, waits for its end, and runs `give_up` there when
  * that does not come in time; after that nobody knows the waiting one. */
 static enum tenon_err ask(struct waiting *waiting,
                           uint32_t timeout_ms,
@@ -100,12 +100,12 @@ static enum tenon_err ask(struct waiting *waiting,
     struct timespec deadline;
     bool forever = timeout_ms == TENON_NO_TIMEOUT;
     tn_deadline(or_default(timeout_ms), &deadline);
-    enum tenon_err rc = tn_node_call_on_loop(waiting->node, start, waiting);
+    enum tenon_err rc = tn_global_call(waiting->node, start, waiting);
     if (rc < 0) {
         return rc;
     }
     if (!wait_until(waiting, forever ? NULL : &deadline)) {
-        rc = tn_node_call_on_loop(waiting->node, give_up, waiting);
+        rc = tn_global_call(waiting->node, give_up, waiting);
         if (rc < 0) {
             /* The loop takes no more jobs: its end has ended all. */
             (void)wait_until(waiting, NULL);

@@ -3,8 +3,8 @@
  * fed with messages and events, acting through a table of functions. Does no
  * I/O and starts no process.
  *
- * Everything runs on one thread, the loop's; only the names are also read by
- * others, under `lock`. Terms that are kept are copied.
+ * One thread at a time is in here (global_serial.h); only the names are also
+ * read by others, under `lock`. Terms that are kept are copied.
  *
  * What cannot be said to a peer for lack of memory costs the connection to it,
  * so that nobody waits for it. */
@@ -22,7 +22,6 @@
 
 #include "base/account.h"
 #include "base/hash.h"
-#include "node/timer.h"
 
 #define TN_GLOBAL_VERSION 8
 /* From here on: lock_set is a cast; lists of nodes have versions, and lost
@@ -49,12 +48,16 @@
 #define TN_GLOBAL_PEER_LOCKS_MAX (TENON_GLOBAL_LOCKS_MAX / 4)
 #define TN_GLOBAL_PEER_WAITING_MAX (TN_GLOBAL_WAITING_MAX / 4u)
 
+/* What is longer than this, a message or what is to be read, built or changed
+ * in one piece, is for a worker. Some 800 names: 2 ms. */
+#define TN_GLOBAL_LONG_BYTES (32u * 1024u)
+
 struct tn_global;
 
 /* ---- what the core needs from outside ---------------------------------- */
 
 struct tn_gtimer {
-    struct tn_timer timer; /* of who implements timer_start */
+    void *timed; /* of who implements timer_start */
     struct tn_global *global;
     void (*fn)(struct tn_global *global, void *user);
     void *user;
@@ -105,6 +108,9 @@ struct tn_global_io {
     bool (*timer_start)(void *io, struct tn_gtimer *timer, uint32_t ms);
     void (*timer_stop)(void *io, struct tn_gtimer *timer);
     uint64_t (*now_ms)(void *io);
+    /* Has tn_global_go_on called by a thread that may take its time, before the
+     * next message. False: do it at once. NULL: likewise. */
+    bool (*leave_to_worker)(void *io);
     void (*kill)(void *io, const tenon_pid *pid); /* exit(Pid, kill) */
     /* As tn_quota_take. Called when there are accounts only. */
     bool (*take)(void *io,
@@ -141,7 +147,7 @@ void tn_gnodes_fini(struct tn_gnodes *nodes);
  * empty. */
 const char *tn_gnodes_boss(const struct tn_gnodes *nodes);
 
-/* ---- tables (global_table.c) ------------------------------------------- */
+/* ---- tables ------------------------------------------- */
 
 /* On whose account something is; all zero: on nobody's. */
 struct tn_gkept {
@@ -225,6 +231,8 @@ struct tn_gpeer {
     tenon_value *names;    /* his, before both are locked */
     tenon_value *ops;      /* what we are to change */
     tenon_value *resolved; /* the whole message of his */
+    /* What a worker is to go on with; NULL: nothing. */
+    void (*due)(struct tn_global *global, struct tn_gpeer *peer);
     char name[TENON_NODE_NAME_MAX_BYTES + 1];
 };
 
@@ -282,6 +290,8 @@ struct tn_global {
     uint64_t sync_round; /* of the list of nodes that is being read */
     STAILQ_HEAD(, tn_gquestion) questions;
     uint32_t question_count;
+    size_t question_bytes; /* of their names */
+    bool answers_due;      /* a worker is to answer them */
     struct tn_gtimer locker_timer;
     struct tn_gtimer astray_timer;
     struct tn_gpeer *attempt; /* of our locker's own accord */
@@ -292,9 +302,10 @@ struct tn_global {
 
     struct tn_gpeer *peers;
 
-    pthread_mutex_t lock; /* guards changes of the names; the loop reads them
-                             without */
+    pthread_mutex_t lock; /* guards changes of the names; who is in here reads
+                             them without */
     struct tn_gname *names;
+    size_t name_bytes; /* of their keys and methods */
 };
 
 /* NULL: out of memory. */
@@ -325,6 +336,8 @@ void tn_global_peer_down(struct tn_global *global, const char *name);
 void tn_global_connect_failed(struct tn_global *global, const char *name);
 /* The target of a monitor has ended, or is out of reach. */
 void tn_global_down(struct tn_global *global, const tenon_ref *ref);
+/* What io->leave_to_worker has been asked for. */
+void tn_global_go_on(struct tn_global *global);
 /* The node stops: nobody is told of lost connections any more, and all that
  * this node has asked for ends with STOPPED. */
 void tn_global_stop(struct tn_global *global);
@@ -471,6 +484,8 @@ void tn_glock_holder_ended(struct tn_global *global, struct tn_gholder *holder);
 const char *tn_glock_other_holder(struct tn_global *global,
                                   tenon_term id,
                                   const char *node);
+void tn_glocks_fini(struct tn_global *global);
+
 /* {'$gen_cast', X} and X to the name server of a peer. message: taken; NULL,
  * for which there was no memory, costs the connection. */
 void tn_global_send(struct tn_global *global,
@@ -482,6 +497,7 @@ void tn_global_answer_whereis(struct tn_global *global,
                               tenon_term from,
                               tenon_term tag);
 void tn_global_answer_questions(struct tn_global *global);
+void tn_gquestions_fini(struct tn_global *global);
 bool tn_gwatch_start(struct tn_global *global,
                      struct tn_gwatch *watch,
                      const tenon_pid *pid);
@@ -533,6 +549,15 @@ void tn_gexchange_on_new_nodes(struct tn_global *global,
                                const tenon_term part[6]);
 void tn_gexchange_begin(struct tn_global *global, struct tn_gpeer *peer);
 void tn_gexchange_drop(struct tn_gpeer *peer);
+
+/* Does a part of a session that works on so many bytes: now, or by a worker
+ * when that takes long, unless the session ends before. */
+void tn_glong_do(struct tn_global *global,
+                 struct tn_gpeer *peer,
+                 size_t bytes,
+                 void (*fn)(struct tn_global *global, struct tn_gpeer *peer));
+/* Whether a worker will answer the questions for names. */
+bool tn_glong_answers(struct tn_global *global);
 
 /* Whether what a limited peer says counts; by: NULL for all others, of whom
  * everything does. What does not count is told by io->ignored. */

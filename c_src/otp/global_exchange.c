@@ -325,6 +325,11 @@ static void go_on(struct tn_global *global, struct tn_gresolver *resolver)
     }
 }
 
+static void go_on_comparing(struct tn_global *global, struct tn_gpeer *peer)
+{
+    go_on(global, peer->resolver);
+}
+
 static void other_has_resolved(struct tn_global *global,
                                struct tn_gcall *call,
                                tenon_term reply)
@@ -337,7 +342,8 @@ static void other_has_resolved(struct tn_global *global,
         return;
     }
     take_result(resolver, reply);
-    go_on(global, resolver);
+    tn_glong_do(global, resolver->peer, tenon_value_term(resolver->names).len,
+                go_on_comparing);
 }
 
 /* names: taken. */
@@ -384,7 +390,7 @@ static tenon_value *make_exchange(struct tn_global *global,
     return value_of(&out);
 }
 
-void tn_gexchange_begin(struct tn_global *global, struct tn_gpeer *peer)
+static void exchange(struct tn_global *global, struct tn_gpeer *peer)
 {
     tn_global_send(global, peer->name, make_exchange(global, peer));
     if (peer->names != NULL) {
@@ -393,6 +399,13 @@ void tn_gexchange_begin(struct tn_global *global, struct tn_gpeer *peer)
         peer->names = NULL;
         start_resolver(global, peer, names);
     }
+}
+
+void tn_gexchange_begin(struct tn_global *global, struct tn_gpeer *peer)
+{
+    tn_glong_do(global, peer,
+                global->name_bytes + tenon_value_term(peer->names).len,
+                exchange);
 }
 
 /* The session that a message belongs to; NULL: it is an old one's. */
@@ -423,7 +436,7 @@ void tn_gexchange_on_names(struct tn_global *global, const tenon_term part[5])
 
     if (names == NULL) {
         global->io->disconnect(global->io_user, peer->name);
-    } else if (peer->locked == TN_G_BOTH) {
+    } else if (peer->locked == TN_G_BOTH && peer->due == NULL) {
         start_resolver(global, peer, names);
     } else {
         peer->names = names;
@@ -722,13 +735,12 @@ static void take_what_counts(struct tn_global *global,
     part[3] = part[5] = (tenon_term){ nil, sizeof nil };
 }
 
-static void finish_if_resolved(struct tn_global *global, struct tn_gpeer *peer)
+static void finish(struct tn_global *global, struct tn_gpeer *peer)
 {
     tenon_term part[7];
     tenon_value *his_ops;
 
-    if (peer->ops == NULL || peer->resolved == NULL ||
-        !tn_tuple_views(tenon_value_term(peer->resolved), part, 7)) {
+    if (!tn_tuple_views(tenon_value_term(peer->resolved), part, 7)) {
         return;
     }
     tenon_value *resolved = peer->resolved;
@@ -746,4 +758,14 @@ static void finish_if_resolved(struct tn_global *global, struct tn_gpeer *peer)
     tenon_value_free(ops);
     tenon_value_free(his_ops);
     tenon_value_free(resolved);
+}
+
+static void finish_if_resolved(struct tn_global *global, struct tn_gpeer *peer)
+{
+    if (peer->ops != NULL && peer->resolved != NULL) {
+        tn_glong_do(global, peer,
+                    tenon_value_term(peer->ops).len +
+                        tenon_value_term(peer->resolved).len,
+                    finish);
+    }
 }

@@ -89,6 +89,7 @@ void tn_gsession_end(struct tn_global *global, struct tn_gpeer *peer)
         global->attempt = NULL;
     }
     give_lock_back(global, peer);
+    peer->due = NULL;
     tn_gexchange_drop(peer);
     replace(&peer->his_tag, NULL);
     replace(&peer->his_locker, NULL);
