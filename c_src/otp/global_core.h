@@ -167,11 +167,12 @@ struct tn_gwatch {
 
 struct tn_gname {
     UT_hash_handle hh; /* by key */
-    tenon_value *key;  /* the name, in canonical form */
+    tenon_term key;    /* the name, in canonical form; as method in bytes */
+    tenon_term method; /* as it came */
     tenon_pid pid;
-    tenon_value *method; /* as it came */
     struct tn_gkept kept;
     struct tn_gwatch watch;
+    uint8_t bytes[];
 };
 
 struct tn_gholder {

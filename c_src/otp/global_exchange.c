@@ -247,7 +247,7 @@ static void take_clash(struct tn_global *global,
         return;
     }
     resolver->our_pid = tenon_value_format("~p", &name->pid);
-    resolver->our_method = tenon_value_new(tenon_value_term(name->method));
+    resolver->our_method = tenon_value_new(name->method);
     if (!may_win) {
         keep_ours(resolver);
     } else if (resolver->our_pid == NULL || resolver->our_method == NULL) {
@@ -381,8 +381,7 @@ static tenon_value *make_exchange(struct tn_global *global,
     tenon_build_list(&out, HASH_COUNT(global->names));
     for (struct tn_gname *name = global->names; name != NULL;
          name = name->hh.next) {
-        tenon_format(&out, "{~t, ~p, ~t}", tenon_value_term(name->key),
-                     &name->pid, tenon_value_term(name->method));
+        tenon_format(&out, "{~t, ~p, ~t}", name->key, &name->pid, name->method);
     }
     tenon_build_nil(&out);
     tenon_build_nil(&out);

@@ -266,7 +266,7 @@ struct tn_gname *tn_gname_find(struct tn_global *global, tenon_term name)
         return found;
     }
     for (found = global->names; found != NULL; found = found->hh.next) {
-        if (tenon_term_equal(tenon_value_term(found->key), name)) {
+        if (tenon_term_equal(found->key, name)) {
             return found;
         }
     }
@@ -275,14 +275,12 @@ struct tn_gname *tn_gname_find(struct tn_global *global, tenon_term name)
 
 static size_t bytes_of(const struct tn_gname *name)
 {
-    return tenon_value_term(name->key).len + tenon_value_term(name->method).len;
+    return name->key.len + name->method.len;
 }
 
 static void free_name(struct tn_gname *name)
 {
     tn_gkept_give_back(&name->kept);
-    tenon_value_free(name->key);
-    tenon_value_free(name->method);
     free(name);
 }
 
@@ -296,35 +294,32 @@ void tn_gname_delete(struct tn_global *global, struct tn_gname *name)
     free_name(name);
 }
 
-/* key: taken on success. */
+/* One piece of memory: a lost node's names are freed one after the other, and
+ * small pieces by the hundred thousand are joined by glibc all at once later. */
 static struct tn_gname *
-new_name(tenon_value *key, const tenon_pid *pid, tenon_term method)
+new_name(tenon_term key, const tenon_pid *pid, tenon_term method)
 {
-    struct tn_gname *name = calloc(1, sizeof *name);
+    struct tn_gname *name = calloc(1, sizeof *name + key.len + method.len);
 
     if (name == NULL) {
         return NULL;
     }
-    name->method = tenon_value_new(method);
-    if (name->method == NULL) {
-        free(name);
-        return NULL;
-    }
-    name->key = key;
+    memcpy(name->bytes, key.bytes, key.len);
+    memcpy(name->bytes + key.len, method.bytes, method.len);
+    name->key = (tenon_term){ name->bytes, key.len };
+    name->method = (tenon_term){ name->bytes + key.len, method.len };
     name->pid = *pid;
     name->watch.owner = name;
     name->watch.of_name = true;
     return name;
 }
 
-/* key: taken on success. */
 static enum tenon_err enter_name(struct tn_global *global,
-                                 tenon_value *key,
+                                 tenon_term key,
                                  const tenon_pid *pid,
                                  tenon_term method)
 {
-    tenon_term term = tenon_value_term(key);
-    struct tn_gname *old = find_name(global, term);
+    struct tn_gname *old = find_name(global, key);
 
     if (old == NULL && HASH_COUNT(global->names) >= TENON_GLOBAL_NAMES_MAX) {
         global->io->warn(global->io_user, "global_names_full", NULL);
@@ -337,12 +332,10 @@ static enum tenon_err enter_name(struct tn_global *global,
     }
     uint32_t max = global->by != NULL ? TN_GLOBAL_PEER_NAMES_MAX : UINT32_MAX;
     bool may = tn_gkept_take(global, &name->kept, TN_QUOTA_NAMES, max,
-                             sizeof *name + term.len + method.len);
+                             sizeof *name + bytes_of(name));
 
     if (!may || !tn_gwatch_start(global, &name->watch, pid)) {
-        tn_gkept_give_back(&name->kept);
-        tenon_value_free(name->method);
-        free(name);
+        free_name(name);
         return may ? TENON_E_NOMEM : TENON_E_LIMIT;
     }
     if (old != NULL) {
@@ -352,7 +345,7 @@ static enum tenon_err enter_name(struct tn_global *global,
     if (old != NULL) {
         HASH_DELETE(hh, global->names, old);
     }
-    TN_HASH_ADD(hh, global->names, global->hash_key, term.bytes, term.len,
+    TN_HASH_ADD(hh, global->names, global->hash_key, name->key.bytes, key.len,
                 name);
     pthread_mutex_unlock(&global->lock);
     if (old != NULL) {
@@ -361,9 +354,7 @@ static enum tenon_err enter_name(struct tn_global *global,
     }
     if (!TN_HASH_HAS(hh, name)) {
         tn_gwatch_stop(global, &name->watch);
-        tn_gkept_give_back(&name->kept);
-        tenon_value_free(name->method);
-        free(name);
+        free_name(name);
         return TENON_E_NOMEM;
     }
     global->name_bytes += bytes_of(name);
@@ -405,11 +396,9 @@ enum tenon_err tn_gname_insert(struct tn_global *global,
         tenon_value_free(key);
         return TENON_OK;
     }
-    enum tenon_err rc = enter_name(global, key, &at, method);
+    enum tenon_err rc = enter_name(global, tenon_value_term(key), &at, method);
 
-    if (rc < 0) {
-        tenon_value_free(key);
-    }
+    tenon_value_free(key);
     return rc;
 }
 
@@ -442,7 +431,7 @@ enum tenon_err tn_global_list(struct tn_global *global, tenon_builder *out)
     tenon_build_list(out, HASH_COUNT(global->names));
     for (struct tn_gname *name = global->names; name != NULL;
          name = name->hh.next) {
-        tenon_build_term(out, tenon_value_term(name->key));
+        tenon_build_term(out, name->key);
     }
     pthread_mutex_unlock(&global->lock);
     return tenon_build_nil(out);
