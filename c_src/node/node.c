@@ -334,12 +334,6 @@ static void free_parts(tenon_node *node)
     }
 }
 
-static void end_requests(tenon_node *node, void *user)
-{
-    (void)user;
-    tn_requests_stop(node);
-}
-
 static void free_node(tenon_node *node)
 {
     free_parts(node);
@@ -374,7 +368,7 @@ void tenon_node_stop(tenon_node *node)
     pthread_cond_broadcast(&node->peer_changed);
     tn_unlock(node);
     tn_processes_end_all(node);
-    (void)tn_node_call_on_loop(node, end_requests, NULL);
+    tn_requests_stop(node);
     tn_writer_close(node->stdout_writer, TN_OUTPUT_DRAIN_MS);
     tn_loop_drain(node, STOP_DRAIN_MS);
     bool ended = tn_workers_stop(&node->workers, node->stop_workers_ms);

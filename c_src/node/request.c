@@ -9,10 +9,17 @@
 #include "base/clock.h"
 #include "base/error.h"
 #include "node/atoms.h"
+#include "node/loop.h"
 #include "node/node.h"
 #include "node/text.h"
 #include "term/build.h"
 #include "term/view.h"
+
+/* How many requests end under one hold of the lock when the node stops. */
+#define STOPPED_AT_A_TIME 64u
+
+/* From here on a term is read and copied by the waiter, not by the loop. */
+#define HOLD_BYTES (64u << 10)
 
 static const tenon_term no_term = { NULL, 0 };
 
@@ -193,21 +200,40 @@ void tn_requests_end(struct tn_request_list *ended,
     }
 }
 
-void tn_requests_stop(tenon_node *node)
+/* False: none is left. */
+static bool stop_some(tenon_node *node)
 {
     struct tn_request_list ended;
     struct tn_request *request;
-    struct tn_request *next;
     LIST_INIT(&ended);
     tn_lock(node);
-    HASH_ITER(hh, node->requests.table, request, next)
-    {
+    for (unsigned n = 0;
+         n < STOPPED_AT_A_TIME && (request = node->requests.table) != NULL;
+         n++) {
         take_out_locked(request);
         request->peer = NULL;
         LIST_INSERT_HEAD(&ended, request, of_peer);
     }
+    bool left = node->requests.table != NULL;
     tn_unlock(node);
     tn_requests_end(&ended, TN_END_STOPPED, no_term);
+    return left;
+}
+
+static void stop_for_a_turn(tenon_node *node, void *user)
+{
+    bool *left = user;
+    do {
+        *left = stop_some(node);
+    } while (*left && !tn_loop_is_spent(node));
+}
+
+void tn_requests_stop(tenon_node *node)
+{
+    bool left = true;
+    while (left &&
+           tn_node_call_on_loop(node, stop_for_a_turn, &left) == TENON_OK) {
+    }
 }
 
 /* ---- what ends a request ----------------------------------------------- */
@@ -303,7 +329,9 @@ bool tn_requests_on_signal(tenon_node *node,
     }
     tn_leave(node, false);
     if (ends) {
+        node->requests.ending = conn;
         finish(request, end, term);
+        node->requests.ending = NULL;
     }
     return request != NULL;
 }
@@ -781,11 +809,20 @@ void tn_wait_fini(struct tn_wait *wait)
     uv_sem_destroy(&wait->ended);
 }
 
-void tn_wait_end(void *user, enum tn_request_end end, tenon_term term)
+tn_block *tn_request_hold(tenon_node *node, tenon_term term)
 {
-    struct tn_wait *wait = user;
+    return term.len >= HOLD_BYTES && tn_on_loop(node) &&
+                   node->requests.ending != NULL
+               ? tn_conn_hold(node->requests.ending)
+               : NULL;
+}
+
+void tn_wait_end(struct tn_wait *wait,
+                 enum tn_request_end end,
+                 tenon_value *value)
+{
     wait->end = end;
-    wait->value = term.bytes == NULL ? NULL : tenon_value_new(term);
+    wait->value = value;
     uv_sem_post(&wait->ended);
 }
 

@@ -57,6 +57,8 @@ struct tn_requests {
      * has always the same, and who calls at the same time others. */
     bool is_taken[TN_REQUEST_PLACES];
     struct tn_crowd crowd; /* of the places whose requests peers answer */
+    tn_conn *ending; /* whose signal ends one now; NULL: no such; loop thread
+                        only */
 };
 
 /* Calls a server: monitors it, sends {'$gen_call', {client, [alias | ref]},
@@ -139,7 +141,14 @@ void tn_requests_refused_locked(tenon_node *node,
                                 const struct tn_signal *signal,
                                 struct tn_request_list *ended);
 
-/* The node stops: ends all with STOPPED. Loop thread, without the lock. */
+/* Inside a tn_request_fn: the memory in which its term lies, with one reference
+ * more, so that a large one is read and copied on another thread than the loop. NULL: the term
+ * is small or lies elsewhere. owned: tn_block_release. Threads: any. */
+tn_block *tn_request_hold(tenon_node *node, tenon_term term);
+
+/* The node stops, and none is made any more: ends all with STOPPED, over as many
+ * turns of the loop as it takes. Threads: any, without the lock. Blocks: until
+ * all have ended, unless it is called on the loop thread. */
 void tn_requests_stop(tenon_node *node);
 
 /* A blocking wait for the end of one request, on the waiter's stack. */
@@ -149,15 +158,18 @@ struct tn_wait {
      * that are woken at a time would run into it. */
     uv_sem_t ended;
     enum tn_request_end end;
-    tenon_value *value; /* a copy of the term; NULL where none */
+    tenon_value *value; /* NULL where none */
 };
 
 /* Errors: NOT_ALLOWED on the loop thread, SYSTEM. */
 TENON_CHECK enum tenon_err
 tn_wait_init(struct tn_wait *wait, tenon_node *node, tenon_error *err);
 void tn_wait_fini(struct tn_wait *wait);
-/* A tn_request_fn; user is the tn_wait. */
-void tn_wait_end(void *user, enum tn_request_end end, tenon_term term);
+/* The waiter may go on, and be gone. value: the waiter's from now on; NULL: none.
+ * Threads: any. Blocks: no. */
+void tn_wait_end(struct tn_wait *wait,
+                 enum tn_request_end end,
+                 tenon_value *value);
 /* Blocks until the end, which a request's deadline bounds. */
 void tn_wait_for(struct tn_wait *wait);
 

@@ -29,11 +29,47 @@ struct tn_answer tn_answer_of_end(enum tn_request_end end)
     return answer;
 }
 
+/* ---- large answers ------------------------------------------------------ */
+
+/* An end that is not decoded where it comes, on the loop: reading and copying
+ * tens of megabytes takes longer than a turn may. */
+struct held {
+    tn_block *block; /* in which the term lies; NULL: nothing is held */
+    enum tn_request_end end;
+    tenon_term term;
+};
+
+static bool hold(struct held *held,
+                 const struct tn_ask *ask,
+                 enum tn_request_end end,
+                 tenon_term term)
+{
+    *held = (struct held){ tn_request_hold(ask->node, term), end, term };
+    return held->block != NULL;
+}
+
+/* Its term is borrowed from the block, unless it is made. */
+static struct tn_answer decode_held(const struct held *held,
+                                    const struct tn_ask *ask)
+{
+    return ask->decode(ask, held->end, held->term);
+}
+
+/* The answer's value, owned; NULL: it has none, or out of memory. */
+static tenon_value *value_of(const struct tn_answer *answer)
+{
+    if (answer->made != NULL || answer->value.bytes == NULL) {
+        return answer->made;
+    }
+    return tenon_value_new(answer->value);
+}
+
 /* ---- blocking ---------------------------------------------------------- */
 
 struct waiting {
     const struct tn_ask *ask;
     struct tn_wait wait;
+    struct held held;
     enum tenon_err code;
     bool has_value;
 };
@@ -41,13 +77,31 @@ struct waiting {
 static void on_end(void *user, enum tn_request_end end, tenon_term term)
 {
     struct waiting *waiting = user;
+    /* The waiter may be gone as soon as it is told. */
+    if (hold(&waiting->held, waiting->ask, end, term)) {
+        tn_wait_end(&waiting->wait, end, NULL);
+        return;
+    }
     struct tn_answer answer = waiting->ask->decode(waiting->ask, end, term);
-    tenon_value *made = answer.made;
     waiting->code = answer.code;
     waiting->has_value = answer.value.bytes != NULL;
-    /* The waiter may be gone as soon as it is told. */
-    tn_wait_end(&waiting->wait, end, answer.value);
-    tenon_value_free(made);
+    tn_wait_end(&waiting->wait, end, value_of(&answer));
+}
+
+/* The waiter's thread, after the end: the value, which is the caller's. */
+static tenon_value *take_value(struct waiting *waiting)
+{
+    if (waiting->held.block == NULL) {
+        tenon_value *value = waiting->wait.value;
+        waiting->wait.value = NULL;
+        return value;
+    }
+    struct tn_answer answer = decode_held(&waiting->held, waiting->ask);
+    tenon_value *value = value_of(&answer);
+    waiting->code = answer.code;
+    waiting->has_value = answer.value.bytes != NULL;
+    tn_block_release(waiting->held.block);
+    return value;
 }
 
 /* Fills err with what was asked and how it failed. */
@@ -115,8 +169,7 @@ enum tenon_err tn_ask_wait(const struct tn_ask *question,
     rc = ask.start(&ask, ask.context, on_end, &waiting, err);
     if (rc == TENON_OK) {
         tn_wait_for(&waiting.wait);
-        *value = waiting.wait.value;
-        waiting.wait.value = NULL;
+        *value = take_value(&waiting);
         rc = waiting.has_value && *value == NULL ? TENON_E_NOMEM : waiting.code;
         if (rc < 0) {
             tell(&ask, rc, tenon_value_term(*value), err);
@@ -134,32 +187,46 @@ struct async {
     struct tn_ask ask; /* its strings lie in `strings` */
     tenon_result_fn fn;
     void *user;
+    struct held held;
     enum tenon_err code;
     tenon_value *value;
     char strings[];
 };
 
+static void call_back_held(const struct async *async)
+{
+    struct tn_answer answer = decode_held(&async->held, &async->ask);
+    async->fn(async->user, &(tenon_result){
+                               .code = answer.code,
+                               .value = answer.value,
+                           });
+    tenon_value_free(answer.made);
+    tn_block_release(async->held.block);
+}
+
 static void call_back(struct tn_job *job)
 {
     struct async *async = (struct async *)job;
-    async->fn(async->user, &(tenon_result){
-                               .code = async->code,
-                               .value = tenon_value_term(async->value),
-                           });
-    tenon_value_free(async->value);
+    if (async->held.block != NULL) {
+        call_back_held(async);
+    } else {
+        async->fn(async->user, &(tenon_result){
+                                   .code = async->code,
+                                   .value = tenon_value_term(async->value),
+                               });
+        tenon_value_free(async->value);
+    }
     free(async);
 }
 
 static void on_async_end(void *user, enum tn_request_end end, tenon_term term)
 {
     struct async *async = user;
-    struct tn_answer answer = async->ask.decode(&async->ask, end, term);
-    async->code = answer.code;
-    if (answer.made != NULL) {
-        async->value = answer.made;
-    } else if (answer.value.bytes != NULL) {
-        async->value = tenon_value_new(answer.value);
-        if (async->value == NULL) {
+    if (!hold(&async->held, &async->ask, end, term)) {
+        struct tn_answer answer = async->ask.decode(&async->ask, end, term);
+        async->code = answer.code;
+        async->value = value_of(&answer);
+        if (answer.value.bytes != NULL && async->value == NULL) {
             async->code = TENON_E_NOMEM;
         }
     }

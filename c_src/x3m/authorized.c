@@ -70,7 +70,7 @@ end(struct question *question, enum tenon_err code, tenon_value *answer)
         question->job.fn = run_callback;
         tn_node_push_job(question->x3m->node, &question->job);
     } else {
-        tn_wait_end(question->wait, TN_END_REPLY, (tenon_term){ NULL, 0 });
+        tn_wait_end(question->wait, TN_END_REPLY, NULL);
     }
 }
 

@@ -80,7 +80,7 @@ end(struct dispatch *dispatch, enum tenon_err code, tenon_message *reply)
         dispatch->job.fn = run_callback;
         tn_node_push_job(dispatch->x3m->node, &dispatch->job);
     } else {
-        tn_wait_end(dispatch->wait, TN_END_REPLY, (tenon_term){ NULL, 0 });
+        tn_wait_end(dispatch->wait, TN_END_REPLY, NULL);
     }
 }
 

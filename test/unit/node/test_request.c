@@ -216,6 +216,12 @@ struct blocked_call {
     enum tenon_err rc;
 };
 
+static void wake(void *user, enum tn_request_end end, tenon_term term)
+{
+    (void)term;
+    tn_wait_end(user, end, NULL);
+}
+
 static void *call_and_wait(void *user)
 {
     struct blocked_call *blocked = user;
@@ -225,7 +231,7 @@ static void *call_and_wait(void *user)
     if (blocked->rc == TENON_OK) {
         blocked->rc =
             tn_request_server(node, &(tenon_dest){ .pid = &pid }, tn_atom_ok,
-                              DEADLINE_MS, tn_wait_end, &wait, NULL);
+                              DEADLINE_MS, wake, &wait, NULL);
     }
     if (blocked->rc == TENON_OK) {
         tn_wait_for(&wait);

@@ -555,6 +555,136 @@ static void the_end_of_a_process_with_many_monitors_is_shared_out(void **state)
     end_box(box);
 }
 
+/* ---- what this node has asked for --------------------------------------- */
+
+static uint32_t requests_open(void)
+{
+    tn_lock(node);
+    uint32_t count = node->requests.count;
+    tn_unlock(node);
+    return count;
+}
+
+struct caller {
+    const struct peer *peer;
+    enum tenon_err rc;
+    tenon_value *value;
+};
+
+static void *call_server(void *arg)
+{
+    struct caller *caller = arg;
+    tenon_error err = { 0 };
+    caller->rc = tenon_server_call(
+        node, &(tenon_dest){ .name = "server", .node = caller->peer->name },
+        tn_atom_nil, TENON_NO_TIMEOUT, &caller->value, &err);
+    return NULL;
+}
+
+static void note_length(void *user, const tenon_result *result)
+{
+    atomic_size_t *len = user;
+    assert_int_equal(result->code, TENON_OK);
+    atomic_store(len, result->value.len);
+}
+
+/* Answers the only open request with a binary of so many bytes. */
+static void reply_large(const struct peer *from, size_t count)
+{
+    tenon_builder *built = tenon_builder_new();
+    uint8_t *bytes = calloc(1, count);
+    uint8_t ref[64];
+    struct tn_buf out;
+    assert_non_null(built);
+    assert_non_null(bytes);
+    WAIT_FOR(requests_open() == 1);
+    tn_lock(node);
+    size_t len = node->requests.table->ref.len;
+    memcpy(ref, node->requests.table->ref.bytes, len);
+    tn_unlock(node);
+    tenon_build_tuple(built, 2);
+    tenon_build_term(built, (tenon_term){ ref, len });
+    tenon_build_binary(built, bytes, count);
+    struct tn_signal signal = { .kind = TN_SIG_SEND_ALIAS,
+                                .from = from->pid,
+                                .to = { ref, len } };
+    OK(tenon_builder_term(built, &signal.payload));
+    tn_buf_init(&out, SIZE_MAX);
+    add_signal(&out, &signal);
+    send_buf(from, &out);
+    tenon_builder_free(built);
+    free(bytes);
+}
+
+static void a_large_reply_is_not_copied_on_the_loop(void **state)
+{
+    size_t count = sized(63u << 20, 300u << 10);
+    struct peer from;
+    struct caller caller = { .peer = &from };
+    atomic_size_t len = 0;
+    pthread_t thread, reader;
+    (void)state;
+    join(&from, NULL);
+    assert_int_equal(pthread_create(&thread, NULL, call_server, &caller), 0);
+    reply_large(&from, count);
+    assert_int_equal(pthread_join(thread, NULL), 0);
+    OK(caller.rc);
+    assert_true(tenon_value_term(caller.value).len >= count);
+    tenon_value_free(caller.value);
+    OK(tenon_server_call_async(
+        node, &(tenon_dest){ .name = "server", .node = from.name }, tn_atom_nil,
+        TENON_NO_TIMEOUT, note_length, &len));
+    reply_large(&from, count);
+    WAIT_FOR(atomic_load(&len) >= count);
+    assert_turns_were_short();
+    assert_int_equal(pthread_create(&reader, NULL, read_all, &from), 0);
+    OK(tenon_node_disconnect(node, from.name));
+    assert_int_equal(pthread_join(reader, NULL), 0);
+    close(from.fd);
+}
+
+static void count_end(void *user, enum tn_request_end end, tenon_term term)
+{
+    (void)term;
+    atomic_fetch_add((atomic_uint *)user + end, 1);
+}
+
+static void ask_often(const struct peer *peer, size_t count, atomic_uint *ends)
+{
+    tenon_error err = { 0 };
+    for (size_t i = 0; i < count; i++) {
+        OK(tn_request_server(
+            node, &(tenon_dest){ .name = "server", .node = peer->name },
+            tn_atom_nil, 0, count_end, ends, &err));
+    }
+}
+
+static void as_many_requests_as_may_be_open_end_over_turns(void **state)
+{
+    size_t count = sized(TENON_PENDING_CALLS_MAX, 2000);
+    atomic_uint ends[TN_END_STOPPED + 1] = { 0 };
+    struct peer gone, back;
+    pthread_t reader;
+    (void)state;
+    join(&gone, NULL);
+    assert_int_equal(pthread_create(&reader, NULL, read_all, &gone), 0);
+    ask_often(&gone, count, ends);
+    assert_int_equal(requests_open(), count);
+    OK(tenon_node_disconnect(node, gone.name));
+    WAIT_FOR(atomic_load(&ends[TN_END_NODEDOWN]) == count);
+    assert_int_equal(pthread_join(reader, NULL), 0);
+    join(&back, NULL);
+    assert_int_equal(pthread_create(&reader, NULL, read_all, &back), 0);
+    ask_often(&back, count, ends);
+    tn_requests_stop(node);
+    assert_int_equal(atomic_load(&ends[TN_END_STOPPED]), count);
+    assert_turns_were_short();
+    OK(tenon_node_disconnect(node, back.name));
+    assert_int_equal(pthread_join(reader, NULL), 0);
+    close(gone.fd);
+    close(back.fd);
+}
+
 /* ---- announcements ------------------------------------------------------ */
 
 static uint32_t waiting_in(tenon_process *process)
@@ -848,6 +978,8 @@ int main(void)
         cmocka_unit_test_setup_teardown(
             handshakes_begun_at_once_are_shared_out_over_turns, start_tls_node,
             stop_tls_node),
+        TEST(a_large_reply_is_not_copied_on_the_loop),
+        TEST(as_many_requests_as_may_be_open_end_over_turns),
         TEST(a_long_announcement_is_taken_by_a_worker),
         TEST(what_a_peer_announced_before_it_went_is_not_kept),
         TEST(many_members_of_a_group_are_for_a_worker),
