@@ -29,6 +29,7 @@ enum tn_quota {
     TN_QUOTA_WATCHES,
     TN_QUOTA_GROUP_BYTES, /* of names of process groups */
     TN_QUOTA_SCOPES,      /* processes that announce such */
+    TN_QUOTA_EXCHANGES,   /* messages of an exchange of global names */
     TN_QUOTA_KINDS,
 };
 

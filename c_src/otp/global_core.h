@@ -47,6 +47,10 @@
 #define TN_GLOBAL_PEER_NAMES_MAX (TENON_GLOBAL_NAMES_MAX / 4)
 #define TN_GLOBAL_PEER_LOCKS_MAX (TENON_GLOBAL_LOCKS_MAX / 4)
 #define TN_GLOBAL_PEER_WAITING_MAX (TN_GLOBAL_WAITING_MAX / 4u)
+/* Terms of one session, and of one that begins while it ends. */
+#define TN_GLOBAL_PEER_EXCHANGES_MAX 8u
+/* What such a term counts of its bytes: itself, and what is made of it. */
+#define TN_GLOBAL_HELD_TIMES 2u
 
 /* What is longer than this, a message or what is to be read, built or changed
  * in one piece, is for a worker. Some 800 names: 2 ms. */
@@ -156,6 +160,12 @@ struct tn_gkept {
     size_t bytes;
 };
 
+/* A term of a peer's that is kept while the nodes become one. */
+struct tn_gheld {
+    tenon_value *value; /* NULL: none */
+    struct tn_gkept kept;
+};
+
 /* A monitor of a name's process or a lock's holder. */
 struct tn_gwatch {
     UT_hash_handle hh; /* by ref's words */
@@ -219,9 +229,10 @@ struct tn_gpeer {
     bool pending; /* his init_connect has come */
     int64_t my_tag;
     int64_t his_version; /* as he says; the lower of both is spoken */
-    tenon_value *his_tag;
+    struct tn_gheld his_tag;
     tenon_value *his_locker;
-    tenon_value *early; /* init_connect that came when there was no session */
+    struct tn_gheld
+        early; /* init_connect that came when there was no session */
     enum tn_glocked locked;
     bool his_lock; /* he has locked his, and waits for ours */
     uint32_t failures;
@@ -229,9 +240,10 @@ struct tn_gpeer {
     tenon_value *lock_id;
     struct tn_gnodes locked_nodes;
     struct tn_gresolver *resolver;
-    tenon_value *names;    /* his, before both are locked */
-    tenon_value *ops;      /* what we are to change */
-    tenon_value *resolved; /* the whole message of his */
+    struct tn_gheld names;    /* his; the resolver has the value, once both are
+                              locked, and here is what is kept for it */
+    tenon_value *ops;         /* what we are to change */
+    struct tn_gheld resolved; /* the whole message of his */
     /* What a worker is to go on with; NULL: nothing. */
     void (*due)(struct tn_global *global, struct tn_gpeer *peer);
     char name[TENON_NODE_NAME_MAX_BYTES + 1];
@@ -435,6 +447,11 @@ bool tn_gkept_take(struct tn_global *global,
                    uint32_t max,
                    size_t bytes);
 void tn_gkept_give_back(struct tn_gkept *kept);
+/* Keeps a copy instead of what there was. False: no memory, or as above; it is
+ * as before. */
+TENON_CHECK bool
+tn_gheld_set(struct tn_global *global, struct tn_gheld *held, tenon_term term);
+void tn_gheld_drop(struct tn_gheld *held);
 
 struct tn_gpeer *tn_gpeer_find(struct tn_global *global, const char *name);
 /* Made when it is not there. NULL: no memory, or too many. */
@@ -498,7 +515,10 @@ void tn_global_answer_whereis(struct tn_global *global,
                               tenon_term from,
                               tenon_term tag);
 void tn_global_answer_questions(struct tn_global *global);
+bool tn_gpid_is_of(tenon_term term, const char *node);
 void tn_gquestions_fini(struct tn_global *global);
+/* Forgets those of processes of a node that is gone. */
+void tn_gquestions_node_lost(struct tn_global *global, const char *node);
 bool tn_gwatch_start(struct tn_global *global,
                      struct tn_gwatch *watch,
                      const tenon_pid *pid);
@@ -596,6 +616,8 @@ void tn_gsync_on_call(struct tn_global *global,
 /* Connects when needed, and tells the node that it is in sync with us. */
 void tn_gsync_other(struct tn_global *global, const char *node);
 void tn_gsyncs_fini(struct tn_global *global);
+/* Forgets those of processes of a node that is gone. */
+void tn_gsyncs_node_lost(struct tn_global *global, const char *node);
 
 void tn_gops_stop(struct tn_global *global);
 void tn_gops_fini(struct tn_global *global);

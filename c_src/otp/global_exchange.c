@@ -301,7 +301,7 @@ static void names_are_compared(struct tn_global *global,
     tn_global_build_known(global, &out, tn_gpeer_version(peer));
     tenon_build_atom(&out, "unused");
     tenon_build_nil(&out);
-    tenon_build_term(&out, tenon_value_term(peer->his_tag));
+    tenon_build_term(&out, tenon_value_term(peer->his_tag.value));
     tenon_value *message = value_of(&out);
 
     tenon_value_free(resolved);
@@ -346,15 +346,11 @@ static void other_has_resolved(struct tn_global *global,
                 go_on_comparing);
 }
 
-/* names: taken. */
-static void start_resolver(struct tn_global *global,
-                           struct tn_gpeer *peer,
-                           tenon_value *names)
+static void start_resolver(struct tn_global *global, struct tn_gpeer *peer)
 {
     struct tn_gresolver *resolver = calloc(1, sizeof *resolver);
 
     if (resolver == NULL) {
-        tenon_value_free(names);
         global->io->disconnect(global->io_user, peer->name);
         return;
     }
@@ -362,10 +358,11 @@ static void start_resolver(struct tn_global *global,
     resolver->call.ended = other_has_resolved;
     resolver->call.node = resolver->node;
     resolver->peer = peer;
-    resolver->names = names;
+    resolver->names = peer->names.value;
+    peer->names.value = NULL;
     growing_init(&resolver->ops);
     growing_init(&resolver->resolved);
-    tenon_cursor_init(&resolver->at, tenon_value_term(names));
+    tenon_cursor_init(&resolver->at, tenon_value_term(resolver->names));
     peer->resolver = resolver;
     go_on(global, resolver);
 }
@@ -385,25 +382,22 @@ static tenon_value *make_exchange(struct tn_global *global,
     }
     tenon_build_nil(&out);
     tenon_build_nil(&out);
-    tenon_build_term(&out, tenon_value_term(peer->his_tag));
+    tenon_build_term(&out, tenon_value_term(peer->his_tag.value));
     return value_of(&out);
 }
 
 static void exchange(struct tn_global *global, struct tn_gpeer *peer)
 {
     tn_global_send(global, peer->name, make_exchange(global, peer));
-    if (peer->names != NULL) {
-        tenon_value *names = peer->names;
-
-        peer->names = NULL;
-        start_resolver(global, peer, names);
+    if (peer->names.value != NULL) {
+        start_resolver(global, peer);
     }
 }
 
 void tn_gexchange_begin(struct tn_global *global, struct tn_gpeer *peer)
 {
     tn_glong_do(global, peer,
-                global->name_bytes + tenon_value_term(peer->names).len,
+                global->name_bytes + tenon_value_term(peer->names.value).len,
                 exchange);
 }
 
@@ -427,18 +421,14 @@ void tn_gexchange_on_names(struct tn_global *global, const tenon_term part[5])
 {
     struct tn_gpeer *peer = session_of(global, part[1], part[4]);
 
-    if (peer == NULL || peer->resolver != NULL || peer->names != NULL ||
+    if (peer == NULL || peer->resolver != NULL || peer->names.value != NULL ||
         peer->ops != NULL || !tenon_term_is_proper_list(part[2])) {
         return;
     }
-    tenon_value *names = tenon_value_new(part[2]);
-
-    if (names == NULL) {
+    if (!tn_gheld_set(global, &peer->names, part[2])) {
         global->io->disconnect(global->io_user, peer->name);
     } else if (peer->locked == TN_G_BOTH && peer->due == NULL) {
-        start_resolver(global, peer, names);
-    } else {
-        peer->names = names;
+        start_resolver(global, peer);
     }
 }
 
@@ -449,11 +439,10 @@ void tn_gexchange_on_resolved(struct tn_global *global,
 {
     struct tn_gpeer *peer = session_of(global, part[1], part[6]);
 
-    if (peer == NULL || peer->resolved != NULL) {
+    if (peer == NULL || peer->resolved.value != NULL) {
         return;
     }
-    peer->resolved = tenon_value_new(message);
-    if (peer->resolved == NULL) {
+    if (!tn_gheld_set(global, &peer->resolved, message)) {
         global->io->disconnect(global->io_user, peer->name);
         return;
     }
@@ -734,37 +723,56 @@ static void take_what_counts(struct tn_global *global,
     part[3] = part[5] = (tenon_term){ nil, sizeof nil };
 }
 
+/* The names are the peer's, whoever's message or answer has let them be
+ * entered. */
+static void become_one_by(struct tn_global *global,
+                          struct tn_gpeer *peer,
+                          tn_account *account,
+                          tenon_term ops,
+                          const tenon_term resolved[7])
+{
+    const char *by = global->by;
+    tn_account *before = global->account;
+
+    global->by = tn_gclaim_limit(global, peer->name);
+    global->account = account;
+    become_one(global, peer, ops, resolved);
+    global->by = by;
+    global->account = before;
+}
+
 static void finish(struct tn_global *global, struct tn_gpeer *peer)
 {
     tenon_term part[7];
     tenon_value *his_ops;
 
-    if (!tn_tuple_views(tenon_value_term(peer->resolved), part, 7)) {
+    if (!tn_tuple_views(tenon_value_term(peer->resolved.value), part, 7)) {
         return;
     }
-    tenon_value *resolved = peer->resolved;
+    struct tn_gheld resolved = peer->resolved;
 
     take_what_counts(global, peer, part, &his_ops);
     tenon_value *ops =
         his_ops == NULL ? NULL : joined(tenon_value_term(peer->ops), part[2]);
 
-    peer->resolved = NULL;
+    peer->resolved = (struct tn_gheld){ 0 };
     if (ops == NULL) {
         global->io->disconnect(global->io_user, peer->name);
     } else {
-        become_one(global, peer, tenon_value_term(ops), part);
+        become_one_by(global, peer, resolved.kept.account,
+                      tenon_value_term(ops), part);
     }
     tenon_value_free(ops);
     tenon_value_free(his_ops);
-    tenon_value_free(resolved);
+    tn_gheld_drop(&resolved);
 }
 
 static void finish_if_resolved(struct tn_global *global, struct tn_gpeer *peer)
 {
-    if (peer->ops != NULL && peer->resolved != NULL) {
+    if (peer->ops != NULL && peer->resolved.value != NULL) {
         tn_glong_do(global, peer,
                     tenon_value_term(peer->ops).len +
-                        tenon_value_term(peer->resolved).len,
+                        tenon_value_term(peer->resolved.value).len,
                     finish);
     }
 }

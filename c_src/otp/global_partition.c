@@ -136,6 +136,8 @@ void tn_global_peer_down(struct tn_global *global, const char *name)
     peer->up = false;
     forget(global, peer, false);
     tn_gsync_told(global, name);
+    tn_gsyncs_node_lost(global, name);
+    tn_gquestions_node_lost(global, name);
     tn_gsession_wake_locker(global);
     tn_gpeer_release(global, peer);
 }

@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* Questions for names, which wait while names are being changed. */
 #include <stdlib.h>
+#include <string.h>
 
 #include "otp/global_core.h"
 
@@ -107,4 +108,26 @@ void tn_gquestions_fini(struct tn_global *global)
         leave_queue(global, question);
         free_question(question);
     }
+}
+
+void tn_gquestions_node_lost(struct tn_global *global, const char *node)
+{
+    struct tn_gquestion *question, *following;
+
+    for (question = STAILQ_FIRST(&global->questions); question != NULL;
+         question = following) {
+        following = STAILQ_NEXT(question, next);
+        if (tn_gpid_is_of(tenon_value_term(question->from), node)) {
+            leave_queue(global, question);
+            free_question(question);
+        }
+    }
+}
+
+bool tn_gpid_is_of(tenon_term term, const char *node)
+{
+    tenon_pid pid;
+
+    return tenon_term_pid(term, &pid) == TENON_OK &&
+           strcmp(pid.node, node) == 0;
 }

@@ -13,6 +13,7 @@ bool tn_gkept_take(struct tn_global *global,
         [TN_QUOTA_NAMES] = "global names",
         [TN_QUOTA_WATCHES] = "holders of global locks",
         [TN_QUOTA_WAITING] = "questions to global",
+        [TN_QUOTA_EXCHANGES] = "exchanges of global names",
     };
     tn_account *account = global->account;
 
@@ -35,4 +36,31 @@ void tn_gkept_give_back(struct tn_gkept *kept)
         tn_account_unref(kept->account);
         kept->account = NULL;
     }
+}
+
+bool tn_gheld_set(struct tn_global *global,
+                  struct tn_gheld *held,
+                  tenon_term term)
+{
+    struct tn_gheld fresh = { 0 };
+
+    if (tn_gkept_take(global, &fresh.kept, TN_QUOTA_EXCHANGES,
+                      TN_GLOBAL_PEER_EXCHANGES_MAX,
+                      TN_GLOBAL_HELD_TIMES * term.len)) {
+        fresh.value = tenon_value_new(term);
+    }
+    if (fresh.value == NULL) {
+        tn_gkept_give_back(&fresh.kept);
+        return false;
+    }
+    tn_gheld_drop(held);
+    *held = fresh;
+    return true;
+}
+
+void tn_gheld_drop(struct tn_gheld *held)
+{
+    tenon_value_free(held->value);
+    held->value = NULL;
+    tn_gkept_give_back(&held->kept);
 }

@@ -44,14 +44,25 @@ static void replace(tenon_value **kept, tenon_value *value)
 
 /* ---- begin and end ----------------------------------------------------- */
 
+/* What it says has come before its session, and is still its sender's. */
+static void take_early(struct tn_global *global, struct tn_gheld *early)
+{
+    tn_account *before = global->account;
+
+    global->account = early->kept.account;
+    tn_gsession_on_init_connect(global, tenon_value_term(early->value));
+    global->account = before;
+    tn_gheld_drop(early);
+}
+
 void tn_gsession_start(struct tn_global *global, struct tn_gpeer *peer)
 {
     if (peer->known || peer->session) {
         return;
     }
-    tenon_value *early = peer->early;
+    struct tn_gheld early = peer->early;
 
-    peer->early = NULL;
+    peer->early = (struct tn_gheld){ 0 };
     peer->session = true;
     peer->my_tag = ++global->last_tag;
     tn_global_send(
@@ -60,9 +71,8 @@ void tn_gsession_start(struct tn_global *global, struct tn_gpeer *peer)
                            "{:locker, :no_longer_a_pid, [], ~t}}}",
                            (int64_t)TN_GLOBAL_VERSION, peer->my_tag,
                            global->own, tenon_value_term(global->locker)));
-    if (early != NULL) {
-        tn_gsession_on_init_connect(global, tenon_value_term(early));
-        tenon_value_free(early);
+    if (early.value != NULL) {
+        take_early(global, &early);
     }
 }
 
@@ -91,12 +101,12 @@ void tn_gsession_end(struct tn_global *global, struct tn_gpeer *peer)
     give_lock_back(global, peer);
     peer->due = NULL;
     tn_gexchange_drop(peer);
-    replace(&peer->his_tag, NULL);
+    tn_gheld_drop(&peer->his_tag);
+    tn_gheld_drop(&peer->early);
+    tn_gheld_drop(&peer->names);
+    tn_gheld_drop(&peer->resolved);
     replace(&peer->his_locker, NULL);
-    replace(&peer->early, NULL);
-    replace(&peer->names, NULL);
     replace(&peer->ops, NULL);
-    replace(&peer->resolved, NULL);
     peer->session = false;
     peer->pending = false;
     peer->failures = 0;
@@ -116,7 +126,7 @@ static void restart(struct tn_global *global, struct tn_gpeer *peer)
     bool had_session = peer->session;
 
     if (peer->pending && peer->his_version >= TN_GLOBAL_VERIFY_VERSION) {
-        send_cancel(global, peer, tenon_value_term(peer->his_tag));
+        send_cancel(global, peer, tenon_value_term(peer->his_tag.value));
     }
     tn_gsession_end(global, peer);
     if (had_session) {
@@ -142,10 +152,11 @@ static struct tn_gpeer *connected_peer(struct tn_global *global,
 static void send_ack(struct tn_global *global, struct tn_gpeer *peer)
 {
     if (peer->his_version >= TN_GLOBAL_VERIFY_VERSION) {
-        tn_global_send(
-            global, peer->name,
-            tenon_value_format("{:init_connect_ack, ~a, ~t, ~i}", global->own,
-                               tenon_value_term(peer->his_tag), peer->my_tag));
+        tn_global_send(global, peer->name,
+                       tenon_value_format("{:init_connect_ack, ~a, ~t, ~i}",
+                                          global->own,
+                                          tenon_value_term(peer->his_tag.value),
+                                          peer->my_tag));
     }
 }
 
@@ -174,9 +185,9 @@ static void take_introduction(struct tn_global *global,
                               tenon_term locker)
 {
     peer->his_version = version;
-    replace(&peer->his_tag, tenon_value_new(tag));
     replace(&peer->his_locker, tenon_value_new(locker));
-    if (peer->his_tag == NULL || peer->his_locker == NULL) {
+    if (!tn_gheld_set(global, &peer->his_tag, tag) ||
+        peer->his_locker == NULL) {
         global->io->disconnect(global->io_user, peer->name);
         return;
     }
@@ -208,7 +219,9 @@ void tn_gsession_on_init_connect(struct tn_global *global, tenon_term message)
     if (peer->session) {
         take_introduction(global, peer, version, tag, init[3]);
     } else {
-        replace(&peer->early, tenon_value_new(message));
+        if (!tn_gheld_set(global, &peer->early, message)) {
+            global->io->disconnect(global->io_user, peer->name);
+        }
     }
 }
 
@@ -226,7 +239,7 @@ void tn_gsession_on_ack(struct tn_global *global, const tenon_term part[4])
 
     if (peer == NULL ||
         (peer->session && is_tag(part[2], peer->my_tag) &&
-         tenon_term_equal(tenon_value_term(peer->his_tag), part[3]))) {
+         tenon_term_equal(tenon_value_term(peer->his_tag.value), part[3]))) {
         return;
     }
     send_cancel(global, peer, part[3]);
@@ -274,7 +287,7 @@ send_lock_set(struct tn_global *global, struct tn_gpeer *peer, bool set)
         message = tenon_value_format(
             "{:\"$gen_cast\", {:lock_set, ~t, ~a, [], ~t}}",
             tenon_value_term(global->locker), set ? "true" : "false",
-            tenon_value_term(peer->his_tag));
+            tenon_value_term(peer->his_tag.value));
     } else {
         message = tenon_value_format(
             version >= TN_GLOBAL_CAST_VERSION

@@ -175,3 +175,18 @@ void tn_gsyncs_fini(struct tn_global *global)
         free_sync(sync);
     }
 }
+
+void tn_gsyncs_node_lost(struct tn_global *global, const char *node)
+{
+    struct tn_gsync *sync, *following;
+
+    for (sync = LIST_FIRST(&global->syncs); sync != NULL; sync = following) {
+        following = LIST_NEXT(sync, next);
+        if (sync->from != NULL &&
+            tn_gpid_is_of(tenon_value_term(sync->from), node)) {
+            LIST_REMOVE(sync, next);
+            global->sync_count--;
+            free_sync(sync);
+        }
+    }
+}

@@ -194,7 +194,7 @@ void tn_gpeer_release(struct tn_global *global, struct tn_gpeer *peer)
         return;
     }
     HASH_DELETE(hh, global->peers, peer);
-    tenon_value_free(peer->early);
+    tn_gheld_drop(&peer->early);
     free(peer);
 }
 

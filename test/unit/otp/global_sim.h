@@ -71,6 +71,7 @@ struct sim {
     bool barred[SIM_NODES][SIM_NODES]; /* cannot connect */
     bool limits[SIM_NODES][SIM_NODES]; /* the rules of the first: the second */
     int ignored_count;
+    tn_account *accounts[SIM_NODES]; /* of what each says; NULL: none */
     struct sim_event events[SIM_EVENTS];
     unsigned first, last;
     struct sim_call calls[SIM_CALLS];
@@ -359,6 +360,26 @@ sim_ignored(void *io, const char *by, const char *what, const char *about)
     me->sim->ignored_count++;
 }
 
+static inline bool sim_take(void *io,
+                            tn_account *account,
+                            enum tn_quota kind,
+                            uint32_t max,
+                            size_t bytes,
+                            const char *what)
+{
+    (void)io;
+    if (!tn_account_take(account, kind, max)) {
+        tn_account_note_refused(account, what);
+        return false;
+    }
+    if (!tn_account_charge(account, bytes)) {
+        tn_account_give_back(account, kind);
+        tn_account_note_refused(account, what);
+        return false;
+    }
+    return true;
+}
+
 static const struct tn_global_io sim_io = {
     .send = sim_send,
     .send_pid = sim_send_pid,
@@ -376,6 +397,7 @@ static const struct tn_global_io sim_io = {
     .now_ms = sim_now_ms,
     .kill = sim_kill,
     .warn = sim_warn,
+    .take = sim_take,
     .is_limited = sim_is_limited,
     .ignored = sim_ignored,
 };
@@ -438,8 +460,8 @@ sim_give(struct sim *sim, const struct sim_event *event, tenon_term message)
 {
     bool limited = sim->limits[event->to][event->from];
     tn_global_message_by(sim->node[event->to].global,
-                         limited ? sim->node[event->from].name : NULL, NULL,
-                         message);
+                         limited ? sim->node[event->from].name : NULL,
+                         sim->accounts[event->from], message);
 }
 
 static inline void sim_deliver_call(struct sim *sim,
