@@ -111,6 +111,6 @@ void cli_print_overview(FILE *out)
             "\ntenon SUBCOMMAND --help   its arguments and options\n"
             "tenon --version           the version\n\n"
             "Exit status: 0 done, 1 what was asked for failed, 2 the command "
-            "line cannot\nbe used. Results go to stdout, events and errors to "
-            "stderr.\n");
+            "line cannot\nbe used, 3 the node did not stop in time. Results go "
+            "to stdout, events and\nerrors to stderr.\n");
 }

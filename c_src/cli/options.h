@@ -16,6 +16,7 @@ enum {
     CLI_OK = 0,
     CLI_FAILED = 1, /* the thing asked for failed */
     CLI_USAGE = 2,  /* the command line cannot be used */
+    CLI_STUCK = 3,  /* the node did not stop in time */
 };
 
 /* Most arguments of a subcommand. */

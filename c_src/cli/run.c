@@ -2,6 +2,7 @@
 /* tenon run: a node in the foreground, with its handler libraries. */
 #include <signal.h>
 #include <string.h>
+#include <unistd.h>
 #ifdef __linux__
 #include <malloc.h>
 #endif
@@ -113,6 +114,9 @@ int cli_run(const struct cli_settings *settings)
     }
     if (serve(node, settings, libraries, connectors)) {
         status = tenon_node_run(node);
+        if (status == TENON_RUN_STUCK) {
+            _exit(CLI_STUCK); /* a handler still runs */
+        }
     } else {
         tenon_node_stop(node);
     }

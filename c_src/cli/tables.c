@@ -117,7 +117,8 @@ const struct cli_command cli_commands[] = {
       "--sname NAME | --name NAME",
       "run a node that serves handler libraries",
       "Runs a node in the foreground until SIGINT or SIGTERM, which end it "
-      "with status 0. Events go to stderr, one key=value line each; the line "
+      "with status 0, or after 8 s with status 3 when an inline handler does "
+      "not return. Events go to stderr, one key=value line each; the line "
       "with event=ready says that the node can be called.",
       cli_run },
     { CLI_PING,

@@ -2,7 +2,6 @@
 /* libuv's side of the node: one thread, one loop, what wakes it. */
 #include "node/loop.h"
 
-#include <signal.h>
 #include <stdlib.h>
 
 #include "base/clock.h"
@@ -329,14 +328,8 @@ enum tenon_err tn_loop_init(tenon_node *node, tenon_error *err)
     uv_timer_init(&node->loop, &node->timer);
     uv_timer_init(&node->loop, &node->stall);
     uv_prepare_init(&node->loop, &node->prepare);
-    uv_signal_init(&node->loop, &node->sigint);
-    uv_signal_init(&node->loop, &node->sigterm);
-    uv_signal_init(&node->loop, &node->sighup);
     node->stall.data = node;
     node->prepare.data = node;
-    node->sigint.data = node;
-    node->sigterm.data = node;
-    node->sighup.data = node;
     uv_prepare_start(&node->prepare, before_wait);
     return TENON_OK;
 }
@@ -364,43 +357,6 @@ enum tenon_err tn_loop_start(tenon_node *node, tenon_error *err)
                             "could not start the loop thread");
     }
     return TENON_OK;
-}
-
-static void signal_came(uv_signal_t *handle, int number)
-{
-    tenon_node *node = handle->data;
-    tn_log(&node->log, TN_INFO, "signal", "number", TN_INT(number), NULL);
-    tenon_node_request_stop(node);
-}
-
-static void reload_asked(uv_signal_t *handle, int number)
-{
-    tenon_node *node = handle->data;
-    (void)number;
-    if (node->transport.is_tls) {
-        tn_transport_reload_later(node);
-    }
-    tn_rules_reload_later(node);
-}
-
-bool tn_loop_watches_hup(const tenon_node *node)
-{
-    return node->transport.is_tls || node->rules_file != NULL;
-}
-
-static void watch_signals(tenon_node *node, void *user)
-{
-    (void)user;
-    uv_signal_start(&node->sigint, signal_came, SIGINT);
-    uv_signal_start(&node->sigterm, signal_came, SIGTERM);
-    if (tn_loop_watches_hup(node)) {
-        uv_signal_start(&node->sighup, reload_asked, SIGHUP);
-    }
-}
-
-void tn_loop_watch_signals(tenon_node *node)
-{
-    (void)tn_node_call_on_loop(node, watch_signals, NULL);
 }
 
 /* ---- stop -------------------------------------------------------------- */
@@ -471,9 +427,6 @@ static void close_handles(tenon_node *node, void *user)
     close_handle((uv_handle_t *)&node->timer);
     close_handle((uv_handle_t *)&node->stall);
     close_handle((uv_handle_t *)&node->prepare);
-    close_handle((uv_handle_t *)&node->sigint);
-    close_handle((uv_handle_t *)&node->sigterm);
-    close_handle((uv_handle_t *)&node->sighup);
     if (node->wake_stays) {
         uv_unref((uv_handle_t *)&node->wake);
     } else {

@@ -18,11 +18,6 @@ TENON_CHECK enum tenon_err tn_loop_start(tenon_node *node, tenon_error *err);
  * other threads send is gathered, and written at the end of this turn. */
 void tn_loop_gather(tenon_node *node);
 
-/* SIGINT and SIGTERM ask for the node's stop from now on. */
-void tn_loop_watch_signals(tenon_node *node);
-/* Whether SIGHUP is among them: there is something to read again. */
-bool tn_loop_watches_hup(const tenon_node *node);
-
 /* Gives the node's name back to epmd, waits until all output is written, at
  * most timeout_ms, and closes all connections. Threads: one, not the loop. */
 void tn_loop_drain(tenon_node *node, uint32_t timeout_ms);

@@ -444,9 +444,16 @@ static void run_queued(tenon_process *process, bool on_loop)
     tenon_node *node = process->node;
     bool wake = false;
     tn_lock(node);
+    const tenon_process *outer = node->on_loop;
     process->run = TN_RUN_NOW;
     process->runner = pthread_self();
+    if (on_loop) {
+        node->on_loop = process;
+    }
     run_messages_locked(process, on_loop, &wake);
+    if (on_loop) {
+        node->on_loop = outer;
+    }
     stop_running_locked(process, &wake);
     tn_leave(node, wake);
     tenon_process_release(process);
@@ -489,21 +496,25 @@ static void run_here_locked(tenon_process *process,
                             const struct tn_sender *sender,
                             bool *wake)
 {
+    tenon_node *node = process->node;
+    const tenon_process *outer = node->on_loop;
     process->run = TN_RUN_NOW;
     process->runner = pthread_self();
+    node->on_loop = process;
     atomic_fetch_add(&process->refs, 1);
-    process->node->inline_depth++;
+    node->inline_depth++;
     count_handled_locked(process);
     /* Another thread may change the rules, and the connection may end. */
     process->sender = (struct tn_sender){ tn_access_ref(sender->access),
                                           tn_account_ref(sender->account) };
-    tn_unlock(process->node);
+    tn_unlock(node);
     process->class->on_message(process, process->state, message);
-    tn_lock(process->node);
+    tn_lock(node);
     tn_access_unref(process->sender.access);
     tn_account_unref(process->sender.account);
     process->sender = (struct tn_sender){ NULL, NULL };
-    process->node->inline_depth--;
+    node->inline_depth--;
+    node->on_loop = outer;
     end_if_asked_locked(process, wake);
     stop_running_locked(process, wake);
 }

@@ -2,7 +2,6 @@
 /* The node's start and stop, and small things that belong to all of it. */
 #include "node/node.h"
 
-#include <signal.h>
 #include <stdlib.h>
 #include <string.h>
 
@@ -206,6 +205,7 @@ static void set_limits(tenon_node *node, const tenon_node_config *config)
                                    ? config->connect_timeout_ms
                                    : TN_SETUP_TIMEOUT_MS_DEFAULT;
     node->stop_workers_ms = TN_STOP_WORKERS_MS;
+    node->stop_max_ms = TENON_STOP_MAX_MS;
     node->ticktime_ms =
         config->ticktime_ms != 0 ? config->ticktime_ms : TN_TICKTIME_MS_DEFAULT;
     node->output_max_bytes = config->output_max_bytes != 0
@@ -353,11 +353,8 @@ static void free_node(tenon_node *node)
     free(node);
 }
 
-void tenon_node_stop(tenon_node *node)
+bool tn_node_end(tenon_node *node)
 {
-    if (node == NULL) {
-        return;
-    }
     /* A start that failed has its own line, and nothing that ends. */
     enum tn_level level = node->loop_started ? TN_INFO : TN_DEBUG;
     tn_log(&node->log, level, "stopping", "node", node->name.full, NULL);
@@ -379,52 +376,22 @@ void tenon_node_stop(tenon_node *node)
     }
     tn_log(&node->log, ended ? level : TN_WARN, "stopped", "node",
            node->name.full, "handlers", ended ? NULL : "still running", NULL);
+    return ended;
+}
+
+void tn_node_dispose(tenon_node *node, bool ended)
+{
     tn_output_stop(node);
     if (ended) {
         free_node(node);
     }
 }
 
-/* A caller that has blocked them keeps those that come before the run. */
-static void unblock_signals(const tenon_node *node, sigset_t *before)
+void tenon_node_stop(tenon_node *node)
 {
-    sigset_t handled;
-    sigemptyset(&handled);
-    sigaddset(&handled, SIGINT);
-    sigaddset(&handled, SIGTERM);
-    if (tn_loop_watches_hup(node)) {
-        sigaddset(&handled, SIGHUP);
+    if (node != NULL) {
+        tn_node_dispose(node, tn_node_end(node));
     }
-    pthread_sigmask(SIG_UNBLOCK, &handled, before);
-}
-
-int tenon_node_run(tenon_node *node)
-{
-    if (node == NULL) {
-        return 1;
-    }
-    sigset_t before;
-    tn_loop_watch_signals(node);
-    unblock_signals(node, &before);
-    tn_lock(node);
-    while (!node->stop_requested) {
-        tn_condition_wait(&node->stop_cond, &node->lock, NULL);
-    }
-    tn_unlock(node);
-    pthread_sigmask(SIG_SETMASK, &before, NULL);
-    tenon_node_stop(node);
-    return 0;
-}
-
-void tenon_node_request_stop(tenon_node *node)
-{
-    if (node == NULL) {
-        return;
-    }
-    tn_lock(node);
-    node->stop_requested = true;
-    pthread_cond_broadcast(&node->stop_cond);
-    tn_unlock(node);
 }
 
 /* ---- what belongs to all ----------------------------------------------- */

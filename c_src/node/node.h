@@ -72,6 +72,7 @@ struct tenon_node {
     uint32_t connect_timeout_ms;
     uint32_t ticktime_ms;
     uint32_t stop_workers_ms; /* the stop waits so long for handlers */
+    uint32_t stop_max_ms;     /* tenon_node_run waits so long for the stop */
     size_t output_max_bytes;
     tn_budget *budget; /* of what peers make this node keep */
     struct tn_log log;
@@ -112,8 +113,12 @@ struct tenon_node {
     bool gathers;
     tenon_node_stats counts; /* those that are counted here */
     bool stopping;           /* no new processes, peers, requests */
-    bool stop_requested;     /* tenon_node_run shall return */
-    bool dist_closed;        /* no connection is left */
+    /* Whose callbacks the loop thread is in; it keeps a reference. NULL: no
+     * process's. Guarded by the lock. */
+    const tenon_process *on_loop;
+    bool stop_requested;   /* tenon_node_run shall return */
+    uv_async_t *run_asked; /* tells it so; NULL: it does not run */
+    bool dist_closed;      /* no connection is left */
 
     struct tn_workers workers; /* has a lock of its own */
 
@@ -126,9 +131,6 @@ struct tenon_node {
     uv_prepare_t prepare;
     tn_dist *dist;
     tn_epmd *epmd;
-    uv_signal_t sigint;
-    uv_signal_t sigterm;
-    uv_signal_t sighup;
     struct tn_turn turn;  /* its histogram is read by all */
     uint64_t timer_at_ms; /* when `timer` is due, while it is active */
     uint64_t stall_seen;
@@ -220,6 +222,12 @@ TENON_CHECK tenon_node *tn_node_start(const tenon_node_config *config);
 /* Lets connections in and registers at epmd: last step of the start. On
  * failure the node is still there, to be stopped. */
 TENON_CHECK enum tenon_err tn_node_publish(tenon_node *node, tenon_error *err);
+
+/* The two parts of tenon_node_stop. The first one ends all threads and returns
+ * whether the handlers have returned; the second one frees the node if they
+ * have. Threads: as tenon_node_stop. */
+bool tn_node_end(tenon_node *node);
+void tn_node_dispose(tenon_node *node, bool ended);
 
 /* 64 bits that only those can know who are told them: what a peer was asked
  * under them nobody else can answer. Threads: any; with or without the lock. */

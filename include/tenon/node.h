@@ -166,14 +166,23 @@ static inline tenon_node *tenon_node_start(const tenon_node_config *config)
     return tenon_node_start_sized(config, sizeof *config);
 }
 
+/* How long tenon_node_run waits for the stop, which takes at most 4 s unless a
+ * handler on the loop thread does not return; what it returns then. */
+#define TENON_STOP_MAX_MS 8000
+#define TENON_RUN_STUCK 3
+
 /* Runs the node until SIGINT, SIGTERM or tenon_node_request_stop, then stops
  * it as tenon_node_stop does. It handles the two signals meanwhile, also when
  * the calling thread has blocked them: who blocks them before the node's start
  * is ended in order by one that comes between start and run.
  *
  * node  taken; NULL (a failed start) gives 1 at once.
- * Returns 0, or 1 when the node was NULL.
- * Threads: one, not a handler. Blocks: until stopped. */
+ * Returns 0; 1 when the node was NULL or the system had no room for another
+ * event loop; TENON_RUN_STUCK when the stop has not finished within
+ * TENON_STOP_MAX_MS, because an inline handler does not return: a line of the
+ * log says so, the node's threads may still run, and the process is to end by
+ * _exit.
+ * Threads: one, not a handler. Blocks: until stopped, or that long. */
 TENON_API int tenon_node_run(tenon_node *node);
 
 /* Reads the certificates and keys of TLS again, from the files that the start

@@ -2,7 +2,6 @@
 /* A node's start and stop, also in the middle of things, and what belongs to
  * all of its parts. */
 #include <setjmp.h>
-#include <signal.h>
 #include <stdarg.h>
 #include <stddef.h>
 #include <stdint.h>
@@ -231,35 +230,6 @@ static void a_sleep_takes_its_time_but_not_the_loop_s(void **state)
     OK(tn_node_call_on_loop(node, sleep_on_loop, &rc));
     assert_int_equal(rc, TENON_E_NOT_ALLOWED);
     tenon_node_stop(node);
-}
-
-static void a_run_ends_when_it_is_asked_to(void **state)
-{
-    (void)state;
-    tenon_node *node = lone_node(NULL);
-    tenon_node_request_stop(node);
-    tenon_node_request_stop(NULL);
-    assert_int_equal(tenon_node_run(node), 0);
-    assert_int_equal(tenon_node_run(NULL), 1);
-}
-
-static void a_signal_before_the_run_ends_it_in_order(void **state)
-{
-    sigset_t blocked, before;
-    (void)state;
-    sigemptyset(&blocked);
-    sigaddset(&blocked, SIGINT);
-    sigaddset(&blocked, SIGTERM);
-    pthread_sigmask(SIG_BLOCK, &blocked, &before);
-    for (size_t i = 0; i < 2; i++) {
-        tenon_node *node = lone_node(NULL);
-        assert_int_equal(kill(getpid(), i == 0 ? SIGTERM : SIGINT), 0);
-        assert_int_equal(tenon_node_run(node), 0);
-        sigset_t after;
-        pthread_sigmask(SIG_SETMASK, NULL, &after);
-        assert_true(sigismember(&after, SIGTERM) == 1);
-    }
-    pthread_sigmask(SIG_SETMASK, &before, NULL);
 }
 
 /* ---- parts, jobs -------------------------------------------------------- */
@@ -520,8 +490,6 @@ int main(void)
         cmocka_unit_test(a_handler_that_goes_on_is_left_alone),
         cmocka_unit_test(a_stop_wakes_handlers_that_sleep),
         cmocka_unit_test(a_sleep_takes_its_time_but_not_the_loop_s),
-        cmocka_unit_test(a_run_ends_when_it_is_asked_to),
-        cmocka_unit_test(a_signal_before_the_run_ends_it_in_order),
         cmocka_unit_test(the_first_part_of_a_key_is_kept_told_and_freed),
         cmocka_unit_test(calls_on_the_loop_run_there_one_by_one),
         cmocka_unit_test(jobs_that_are_queued_run_before_the_stop_is_over),
