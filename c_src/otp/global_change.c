@@ -191,12 +191,22 @@ static void retry(struct tn_global *global, struct tn_gop *op)
     }
 }
 
-/* Somebody may have come to be known while the others were being locked. */
+/* Somebody may have come to be known while the others were being locked; and
+ * somebody may have gone, so that to count them is not enough. */
 static bool has_all(struct tn_global *global, const struct tn_gop *op)
 {
+    uint64_t round = ++global->list_round;
+
+    for (size_t i = 0; i < op->nodes.count; i++) {
+        struct tn_gpeer *peer = tn_gpeer_find(global, op->nodes.at[i]);
+
+        if (peer != NULL) {
+            peer->list_round = round;
+        }
+    }
     for (struct tn_gpeer *peer = global->peers; peer != NULL;
          peer = peer->hh.next) {
-        if (peer->known && !tn_gnodes_has(&op->nodes, peer->name)) {
+        if (peer->known && peer->list_round != round) {
             return false;
         }
     }

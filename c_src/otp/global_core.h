@@ -144,6 +144,9 @@ struct tn_gnodes {
 };
 /* False: out of memory. One that is there already is not added again. */
 bool tn_gnodes_add(struct tn_gnodes *nodes, const char *name);
+/* The same for one that is not there: does not look, which makes the cost of
+ * many linear. */
+bool tn_gnodes_push(struct tn_gnodes *nodes, const char *name);
 bool tn_gnodes_has(const struct tn_gnodes *nodes, const char *name);
 void tn_gnodes_remove(struct tn_gnodes *nodes, const char *name);
 void tn_gnodes_fini(struct tn_gnodes *nodes);
@@ -218,7 +221,7 @@ struct tn_gpeer {
     bool up;
     bool known;
     bool synced;
-    uint64_t sync_round; /* the last list of nodes that named it */
+    uint64_t list_round; /* the last list of nodes that named it */
     bool removing;   /* its connection is being closed on somebody's request */
     bool wanted;     /* connect, then tell it in_sync */
     bool apart;      /* it has said that it takes no part */
@@ -300,7 +303,7 @@ struct tn_global {
     struct tn_glost *lost;
     LIST_HEAD(, tn_gsync) syncs;
     uint32_t sync_count;
-    uint64_t sync_round; /* of the list of nodes that is being read */
+    uint64_t list_round; /* of the list of nodes that is being read */
     STAILQ_HEAD(, tn_gquestion) questions;
     uint32_t question_count;
     size_t question_bytes; /* of their names */
@@ -459,7 +462,8 @@ struct tn_gpeer *tn_gpeer_get(struct tn_global *global, const char *name);
 /* Forgets one about which nothing is to be remembered. */
 void tn_gpeer_release(struct tn_global *global, struct tn_gpeer *peer);
 bool tn_gpeer_is_member(const struct tn_gpeer *peer);
-/* The members as names; own: with this node. False: out of memory. */
+/* The members as names, added to none; own: with this node. False: out of
+ * memory. */
 bool tn_global_known(struct tn_global *global,
                      bool own,
                      struct tn_gnodes *nodes);
@@ -530,7 +534,8 @@ tn_glocking_new(struct tn_global *global,
                 tenon_term id,
                 void (*done)(struct tn_global *, void *, bool),
                 void *user);
-/* False: out of memory. stage: 0 to 2. */
+/* False: out of memory. stage: 0 to 2; each node once in one stage, and not
+ * again when it is in an earlier one. */
 bool tn_glocking_add(struct tn_glocking *locking,
                      unsigned stage,
                      const char *node);

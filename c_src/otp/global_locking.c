@@ -119,14 +119,14 @@ bool tn_glocking_add(struct tn_glocking *locking,
             return true;
         }
     }
-    return tn_gnodes_add(&locking->stages[stage], node);
+    return tn_gnodes_push(&locking->stages[stage], node);
 }
 
 static void note(struct tn_glocking *locking, const char *node, bool got)
 {
     if (!got) {
         locking->refused = true;
-    } else if (!tn_gnodes_add(&locking->held, node)) {
+    } else if (!tn_gnodes_push(&locking->held, node)) {
         locking->refused = true;
         unlock_on(locking->global, tenon_value_term(locking->id), node);
     }

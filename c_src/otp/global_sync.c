@@ -98,7 +98,7 @@ enum tenon_err tn_global_sync(struct tn_global *global,
     sync->user = user;
     for (struct tn_gpeer *peer = global->peers; peer != NULL;
          peer = peer->hh.next) {
-        if (is_waited_for(peer) && !tn_gnodes_add(&sync->nodes, peer->name)) {
+        if (is_waited_for(peer) && !tn_gnodes_push(&sync->nodes, peer->name)) {
             free_sync(sync);
             return TENON_E_NOMEM;
         }
@@ -124,7 +124,7 @@ void tn_gsync_on_call(struct tn_global *global,
     sync->from = tenon_value_new(from);
     sync->tag = tenon_value_new(tag);
     /* Each node once: a list may name one a million times. */
-    global->sync_round++;
+    global->list_round++;
     tenon_cursor_init(&at, nodes);
     while (tenon_cursor_next(&at, &element)) {
         struct tn_gpeer *peer = tenon_term_atom(element, &name) == TENON_OK
@@ -132,9 +132,9 @@ void tn_gsync_on_call(struct tn_global *global,
                                     : NULL;
 
         if (peer != NULL && is_waited_for(peer) &&
-            peer->sync_round != global->sync_round) {
-            peer->sync_round = global->sync_round;
-            (void)tn_gnodes_add(&sync->nodes, peer->name);
+            peer->list_round != global->list_round) {
+            peer->list_round = global->list_round;
+            (void)tn_gnodes_push(&sync->nodes, peer->name);
         }
     }
     if (sync->from == NULL || sync->tag == NULL) {

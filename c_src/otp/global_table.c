@@ -22,9 +22,11 @@ bool tn_gnodes_has(const struct tn_gnodes *nodes, const char *name)
 
 bool tn_gnodes_add(struct tn_gnodes *nodes, const char *name)
 {
-    if (tn_gnodes_has(nodes, name)) {
-        return true;
-    }
+    return tn_gnodes_has(nodes, name) || tn_gnodes_push(nodes, name);
+}
+
+bool tn_gnodes_push(struct tn_gnodes *nodes, const char *name)
+{
     if (nodes->count == nodes->cap) {
         size_t cap = nodes->cap == 0 ? 8 : 2 * nodes->cap;
         char **at = realloc(nodes->at, cap * sizeof *at);
@@ -207,12 +209,12 @@ bool tn_global_known(struct tn_global *global,
                      bool own,
                      struct tn_gnodes *nodes)
 {
-    if (own && !tn_gnodes_add(nodes, global->own)) {
+    if (own && !tn_gnodes_push(nodes, global->own)) {
         return false;
     }
     for (struct tn_gpeer *peer = global->peers; peer != NULL;
          peer = peer->hh.next) {
-        if (peer->known && !tn_gnodes_add(nodes, peer->name)) {
+        if (peer->known && !tn_gnodes_push(nodes, peer->name)) {
             return false;
         }
     }

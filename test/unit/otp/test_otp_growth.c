@@ -8,6 +8,8 @@
 
 #include <cmocka.h>
 
+#include <stdio.h>
+
 #include <tenon/term.h>
 
 #include "otp/gen.h"
@@ -371,6 +373,76 @@ static void a_lock_with_many_holders_takes_linear_time(void **state)
     tn_global_free(mesh.global);
 }
 
+/* Says yes to all that the members are asked. */
+static void
+agree(void *user, const char *node, tenon_term request, struct tn_gcall *call)
+{
+    static const uint8_t yes[] = { 119, 4, 't', 'r', 'u', 'e' };
+
+    (void)user;
+    (void)node;
+    (void)request;
+    tn_gcall_end(call, (tenon_term){ yes, sizeof yes });
+}
+
+static void say_nothing(void *user, const char *node, tenon_term request)
+{
+    (void)user;
+    (void)node;
+    (void)request;
+}
+
+static void name_is_there(void *user, enum tenon_err rc)
+{
+    enum tenon_err *ended = user;
+
+    *ended = rc;
+}
+
+static const struct tn_global_io agreeing_io = {
+    .monitor = global_monitor,
+    .demonitor = global_demonitor,
+    .warn = global_warn,
+    .call = agree,
+    .tell = say_nothing,
+};
+
+/* All members are locked, told and unlocked. */
+static void register_name(void *user, unsigned size)
+{
+    struct mesh *mesh = user;
+    const tenon_pid pid = { .node = "c@h", .id = 1, .creation = 1 };
+    tenon_value *name = tenon_value_format(":name");
+    enum tenon_err rc = TENON_E_TIMEOUT;
+    uint32_t count;
+    char node[32];
+
+    start_global(mesh, &count);
+    mesh->global->io = &agreeing_io;
+    for (uint32_t i = 0; i < 200 * growth_scale(size); i++) {
+        snprintf(node, sizeof node, "member%u@host", i);
+        struct tn_gpeer *peer = tn_gpeer_get(mesh->global, node);
+
+        assert_non_null(peer);
+        peer->known = true;
+    }
+    assert_non_null(
+        tn_global_change(mesh->global, TN_G_REREGISTER, tenon_value_term(name),
+                         &pid, tenon_value_term(name), name_is_there, &rc));
+    tn_global_change_begin(mesh->global);
+    assert_int_equal(rc, TENON_OK);
+    tenon_value_free(name);
+    tn_global_free(mesh->global);
+}
+
+static void a_change_of_a_name_takes_linear_time_in_members(void **state)
+{
+    struct mesh mesh;
+
+    (void)state;
+    assert_growth("members", register_name, &mesh);
+}
+
 static tenon_value *make_ops(uint32_t count)
 {
     tenon_builder *out = tenon_builder_new();
@@ -442,6 +514,7 @@ int main(void)
         cmocka_unit_test(locks_of_any_name_take_linear_time),
         cmocka_unit_test(a_lock_with_many_holders_takes_linear_time),
         cmocka_unit_test(names_under_a_long_lock_take_linear_time),
+        cmocka_unit_test(a_change_of_a_name_takes_linear_time_in_members),
     };
 
     return cmocka_run_group_tests(tests, NULL, NULL);
