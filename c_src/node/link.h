@@ -134,6 +134,10 @@ TENON_CHECK enum tenon_err tn_monitor_locked(tenon_process *watcher,
 /* Takes a monitor of that process back; false when it has none with that
  * reference. With the lock. */
 bool tn_demonitor_locked(tenon_process *watcher, tenon_term ref);
+/* The same, without the lock. Unlike tenon_demonitor it does not look for the
+ * message of one that has fired, which is a walk along the mailbox: for those
+ * that pass over messages of monitors that they do not know. */
+void tn_demonitor(tenon_process *watcher, const tenon_ref *ref);
 
 /* A process has ended: tells its links, then its monitors; ends what it had
  * set itself. At most *max of all that, which is less them then. With the lock

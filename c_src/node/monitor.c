@@ -638,19 +638,28 @@ static void flush_down(tenon_process *self, tenon_term ref)
     }
 }
 
-void tenon_demonitor(tenon_process *self, const tenon_ref *ref)
+static void demonitor(tenon_process *self, const tenon_ref *ref, bool flush)
 {
-    if (self == NULL || ref == NULL) {
-        return;
-    }
     tenon_value *term = tenon_value_format("~r", ref);
     if (term == NULL) {
         return;
     }
     tn_lock(self->node);
-    if (!tn_demonitor_locked(self, tenon_value_term(term))) {
+    if (!tn_demonitor_locked(self, tenon_value_term(term)) && flush) {
         flush_down(self, tenon_value_term(term));
     }
     tn_leave(self->node, false);
     tenon_value_free(term);
+}
+
+void tenon_demonitor(tenon_process *self, const tenon_ref *ref)
+{
+    if (self != NULL && ref != NULL) {
+        demonitor(self, ref, true);
+    }
+}
+
+void tn_demonitor(tenon_process *self, const tenon_ref *ref)
+{
+    demonitor(self, ref, false);
 }

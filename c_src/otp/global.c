@@ -12,6 +12,7 @@
 #include "base/log.h"
 #include "base/random.h"
 #include "node/call.h"
+#include "node/link.h"
 #include "node/node.h"
 #include "node/quota.h"
 #include "otp/gen.h"
@@ -152,7 +153,7 @@ static enum tenon_err monitor(void *io, const tenon_pid *pid, tenon_ref *ref)
 static void demonitor(void *io, const tenon_ref *ref)
 {
     struct tn_gserver *server = io;
-    tenon_demonitor(server->process, ref);
+    tn_demonitor(server->process, ref);
 }
 
 /* Without memory it is taken to live: its monitor will tell. */

@@ -8,6 +8,7 @@
 
 #include "base/error.h"
 #include "base/log.h"
+#include "node/link.h"
 #include "node/node.h"
 #include "node/text.h"
 #include "otp/gen.h"
@@ -139,7 +140,7 @@ static void demonitor(void *user, const tenon_ref *ref)
 {
     struct scope *scope = user;
 
-    tenon_demonitor(scope->self, ref);
+    tn_demonitor(scope->self, ref);
 }
 
 static bool wants(const struct watch *watch, tenon_term group)
@@ -851,7 +852,7 @@ tenon_pg_demonitor(tenon_process *self, const char *name, const tenon_ref *ref)
         }
     }
     if (watch != NULL) {
-        tenon_demonitor(scope->self, &watch->end);
+        tn_demonitor(scope->self, &watch->end);
         drop_watch(scope, watch);
     }
     leave(scope);

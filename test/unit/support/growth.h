@@ -3,8 +3,7 @@
  * that make a reader slow which walks a part again for each level around it.
  *
  * What is measured is CPU time, of this thread or of all of this program, as a
- * ratio: of a term 16 times
- * as large to one of size 1. A linear reader takes 16 times as long, one that
+ * ratio: of a term 16 times as large to one of size 1. A linear reader takes 16 times as long, one that
  * sorts about 20 times, a quadratic one 256 times. That is steady: other
  * programs do not count, a slow machine, valgrind and sanitizers slow both
  * sides alike, each size is read as often as takes about the same time, and
@@ -21,6 +20,8 @@
 
 /* Of the larger one to the smaller one; 16 is linear. */
 #define GROWTH_MAX 40.0
+/* Threads that wait for each other take more when others keep them waiting. */
+#define GROWTH_OF_THREADS_MAX 80.0
 
 /* 1, 4, 16: how much larger than the first is that size? */
 unsigned growth_scale(unsigned size);
