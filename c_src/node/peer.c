@@ -1009,21 +1009,68 @@ static struct tn_peer **peers_up(tenon_node *node, size_t *count)
     return up;
 }
 
+/* The connections that are judged again, over several turns. */
+struct judging {
+    tn_conn **conns; /* kept until they have been judged */
+    size_t count, next;
+    void (*change)(tenon_node *node, void *user);
+    void *user;
+};
+
+static void begin_judging(tenon_node *node, void *user)
+{
+    struct judging *judging = user;
+    size_t count;
+    struct tn_peer **up = peers_up(node, &count);
+    judging->conns = up != NULL ? calloc(count + 1, sizeof(tn_conn *)) : NULL;
+    if (judging->conns != NULL) {
+        for (size_t i = 0; i < count; i++) {
+            judging->conns[i] = tn_conn_ref(up[i]->conn);
+        }
+        judging->count = count;
+        judging->change(node, judging->user);
+    }
+    free(up);
+}
+
+/* The connection may have ended since. One that has come was judged by the new
+ * rules. */
+static void judge_next(tenon_node *node, struct judging *judging)
+{
+    tn_conn *conn = judging->conns[judging->next++];
+    struct tn_peer *peer = tn_conn_user(conn);
+    if (peer != NULL && peer->conn == conn && peer->state == TN_PEER_UP) {
+        (void)judge(node, peer, conn);
+    }
+    tn_conn_unref(conn);
+}
+
+/* At least one: on the loop thread itself its turn goes on. */
+static void judge_some(tenon_node *node, void *user)
+{
+    struct judging *judging = user;
+    do {
+        judge_next(node, judging);
+    } while (judging->next < judging->count && !tn_loop_is_spent(node));
+}
+
 enum tenon_err tn_peers_judge_again(tenon_node *node,
                                     void (*change)(tenon_node *, void *),
                                     void *user)
 {
-    size_t count;
-    struct tn_peer **up = peers_up(node, &count);
-    if (up == NULL) {
-        return TENON_E_NOMEM;
+    struct judging judging = { .change = change, .user = user };
+    enum tenon_err rc = tn_node_call_on_loop(node, begin_judging, &judging);
+    if (rc == TENON_OK && judging.conns == NULL) {
+        rc = TENON_E_NOMEM;
     }
-    change(node, user);
-    for (size_t i = 0; i < count; i++) {
-        (void)judge(node, up[i], up[i]->conn);
+    while (rc == TENON_OK && judging.next < judging.count) {
+        rc = tn_node_call_on_loop(node, judge_some, &judging);
     }
-    free(up);
-    return TENON_OK;
+    while (judging.next < judging.count) {
+        tn_conn_unref(judging.conns[judging.next++]);
+    }
+    free(judging.conns);
+    return rc;
 }
 
 /* The watches belong to the loop thread. */

@@ -116,8 +116,10 @@ void tn_peers_tell_watches(tenon_node *node,
                            bool up);
 /* Of a peer that is in no table. */
 void tn_peer_free(struct tn_peer *peer);
-/* Loop thread: `change` changes the rules; then each peer that is up gets what
- * they say, or its connection is closed. Errors: NOMEM, nothing is changed. */
+/* `change` changes the rules on the loop thread; then each peer that is up gets
+ * what they say, or its connection is closed, over as many turns as it takes.
+ * Errors: NOMEM, SYSTEM: nothing is changed; STOPPED. Threads: any, without the
+ * lock. Blocks: until all have been judged. */
 TENON_CHECK enum tenon_err tn_peers_judge_again(
     tenon_node *node, void (*change)(tenon_node *node, void *user), void *user);
 /* Loop thread: bytes that wait to be written to all peers. */

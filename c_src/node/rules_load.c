@@ -19,7 +19,6 @@
 struct fresh {
     tn_rules *rules;
     struct tn_cookies cookies; /* those that the rules name */
-    enum tenon_err rc;         /* how coming into force went */
 };
 
 static void fresh_fini(struct fresh *fresh)
@@ -105,13 +104,6 @@ static void use_fresh(tenon_node *node, void *user)
     }
 }
 
-static void use_on_loop(tenon_node *node, void *user)
-{
-    struct fresh *fresh = user;
-
-    fresh->rc = tn_peers_judge_again(node, use_fresh, fresh);
-}
-
 static enum tenon_err
 set_peer_cookies(tenon_node *node, const char *const *pair, tenon_error *err)
 {
@@ -179,8 +171,7 @@ enum tenon_err tenon_node_reload_rules(tenon_node *node, tenon_error *err)
     enum tenon_err rc = read_file(&fresh, node->rules_file, err);
 
     if (rc == TENON_OK) {
-        rc = tn_node_call_on_loop(node, use_on_loop, &fresh);
-        rc = rc == TENON_OK ? fresh.rc : rc;
+        rc = tn_peers_judge_again(node, use_fresh, &fresh);
         if (rc != TENON_OK) {
             (void)tn_error(err, rc, "reading rules again: %s",
                            tenon_err_text(rc));

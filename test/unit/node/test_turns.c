@@ -782,6 +782,50 @@ static void what_a_peer_announced_before_it_went_is_not_kept(void **state)
     close(from.fd);
 }
 
+/* ---- rules --------------------------------------------------------------- */
+
+/* As many patterns as there may be, none of which fits before much of a name
+ * has been read again and again. */
+static void write_rules(const char *file, unsigned count)
+{
+    FILE *out = fopen(file, "w");
+    assert_non_null(out);
+    for (unsigned i = 1; i < count; i++) {
+        fprintf(out, "{peer, '*aaaaaaaaaaaaaaaaaaaab@%u', all}.\n", i);
+    }
+    fprintf(out, "{peer, '*', all}.\n");
+    assert_int_equal(fclose(out), 0);
+}
+
+#define JUDGED 40u
+
+static void rules_are_read_again_over_turns(void **state)
+{
+    static const char file[] = "/tmp/tenon-turns-rules";
+    unsigned count = (unsigned)sized(JUDGED, 4);
+    struct peer peers[JUDGED];
+    char path[64];
+    tenon_error err = { 0 };
+    (void)state;
+    snprintf(path, sizeof path, "%s-%ld", file, (long)getpid());
+    for (unsigned i = 0; i < count; i++) {
+        char name[64];
+        snprintf(name, sizeof name,
+                 "%03uaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaa@localhost",
+                 i);
+        join(&peers[i], name);
+    }
+    write_rules(path, TENON_RULES_MAX);
+    node->rules_file = strdup(path);
+    OK(tenon_node_reload_rules(node, &err));
+    assert_int_equal(unlink(path), 0);
+    assert_int_equal(stats_of(node).peers, count);
+    assert_turns_were_short();
+    for (unsigned i = 0; i < count; i++) {
+        close(peers[i].fd);
+    }
+}
+
 /* ---- TLS ---------------------------------------------------------------- */
 
 #define CLIENTS 64
@@ -980,6 +1024,7 @@ int main(void)
             stop_tls_node),
         TEST(a_large_reply_is_not_copied_on_the_loop),
         TEST(as_many_requests_as_may_be_open_end_over_turns),
+        TEST(rules_are_read_again_over_turns),
         TEST(a_long_announcement_is_taken_by_a_worker),
         TEST(what_a_peer_announced_before_it_went_is_not_kept),
         TEST(many_members_of_a_group_are_for_a_worker),
