@@ -93,7 +93,8 @@ RESULTS := $(if $(LIB_SRC),lib/libtenon.a lib/libtenon.so) \
 # These goals compile nothing themselves, so they ask the machine nothing.
 LIGHT := help clean format setup demo check check-% fuzz
 NEEDS_PROBE := $(filter-out $(LIGHT),$(or $(MAKECMDGOALS),all))
-NEEDS_CMOCKA := $(filter test programs unit-programs unit valgrind $(UNIT_BIN),$(MAKECMDGOALS))
+NEEDS_CMOCKA := $(filter test programs unit-programs unit valgrind \
+    valgrind-crypto $(UNIT_BIN),$(MAKECMDGOALS))
 
 ifneq ($(NEEDS_PROBE),)
 
@@ -347,7 +348,7 @@ VALGRIND ?= valgrind -q --fair-sched=try --error-exitcode=99 --leak-check=full \
     --show-leak-kinds=definite,indirect --errors-for-leak-kinds=definite,indirect
 export ASAN_OPTIONS UBSAN_OPTIONS TSAN_OPTIONS
 
-.PHONY: programs unit-programs unit valgrind examples replay live elixir test bench
+.PHONY: programs unit-programs unit valgrind valgrind-crypto examples replay live elixir test bench
 # Everything that compiles, and nothing run.
 programs: all live $(UNIT_BIN) $(EXAMPLE_BIN) $(REPLAY_BIN) $(BENCH_BIN)
 
@@ -361,9 +362,13 @@ unit: $(UNIT_BIN)
 # that measure how time grows: they are run under the address sanitizer, which
 # finds the same.
 PLAIN_UNIT_BIN := $(filter-out %_nomem %_growth,$(UNIT_BIN))
+# Whose time under valgrind is OpenSSL's.
+CRYPTO_UNIT_BIN := $(filter %/dist/test_tls,$(PLAIN_UNIT_BIN))
+UNDER_VALGRIND = TN_RUNNER="$(VALGRIND)" TN_TEST_SECONDS=900 $(RUN_EACH)
 valgrind: $(PLAIN_UNIT_BIN)
-	@TN_RUNNER="$(VALGRIND)" TN_TEST_SECONDS=900 \
-	    $(RUN_EACH) $(PLAIN_UNIT_BIN)
+	@$(UNDER_VALGRIND) $(filter-out $(CRYPTO_UNIT_BIN),$(PLAIN_UNIT_BIN))
+valgrind-crypto: $(CRYPTO_UNIT_BIN)
+	@$(UNDER_VALGRIND) $(CRYPTO_UNIT_BIN)
 
 examples: all $(EXAMPLE_BIN)
 	@TENON_BIN=$(PRIV)/bin/tenon $(RUN_EACH) $(EXAMPLE_BIN)
@@ -478,19 +483,32 @@ INSTALLED_OTP = $(shell erl -noshell -boot no_dot_erlang -eval \
     'io:put_chars(erlang:system_info(otp_release)), halt().')
 check-otp: check-build
 	@sh test/at-once "$(call strict,-s otp-plain)" "$(call strict,-s otp-tls)"
+# With TLS the oldest and the newest; those between are for check-otp-long.
+RELEASES = $(filter-out host,$(OTP))
+TLS_ENDS = $(sort $(firstword $(RELEASES)) $(lastword $(RELEASES)))
+TLS_RELEASES = $(TLS_ENDS)
 otp-plain:
 	@installed=$(INSTALLED_OTP); \
-	for r in $(filter-out host,$(OTP)); do \
+	for r in $(RELEASES); do \
 	    [ $$r != $$installed ] || continue; \
 	    echo "== OTP $$r"; \
 	    TENON_STRICT=1 $(call strict,-s OTP_RELEASE=$$r elixir-otp) || exit 1; \
 	done
 otp-tls:
-	@for r in $(filter-out host,$(OTP)); do \
+	@for r in $(TLS_RELEASES); do \
 	    echo "== OTP $$r, TLS"; \
 	    TENON_CARRIER=inet_tls \
 	        $(call strict,-s OTP_RELEASE=$$r elixir-otp) || exit 1; \
 	done
+
+# What takes long and adds little to what `make check` runs: before a release.
+.PHONY: check-long check-valgrind-long check-otp-long
+check-long: check-valgrind-long check-otp-long
+check-valgrind-long:
+	@$(call built,,valgrind-crypto)
+check-otp-long: check-build
+	@$(call strict,-s otp-tls TLS_RELEASES="$(filter-out $(TLS_ENDS),$(RELEASES))")
+
 check-demo:
 	@$(MAKE) --no-print-directory demo
 
@@ -564,7 +582,7 @@ clean:
 	rm -rf _build priv/bin priv/lib priv/handlers elixir_harness/_build
 
 help:
-	@echo 'all test check fuzz bench format install clean demo setup'
+	@echo 'all test check check-long fuzz bench format install clean demo setup'
 	@echo 'unit examples replay valgrind elixir live programs (this variant)'
 	@echo 'dispatch-property RUNS= SEED= (this variant)'
 	@echo 'CC= CFLAGS= LDFLAGS= SAN=address,undefined|thread TN_HOSTILE=1'
