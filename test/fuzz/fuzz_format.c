@@ -19,14 +19,7 @@ static const char *const shapes[] = {
     "[~t, ~t, ~t]",       "[<<126>>, ~t]",
     "[126, 112 | ~t]",    "~t",
 };
-static const struct words words = {
-    .atoms = atoms,
-    .atom_count = COUNT_OF(atoms),
-    .nodes = nodes,
-    .node_count = COUNT_OF(nodes),
-    .shapes = shapes,
-    .shape_count = COUNT_OF(shapes),
-};
+static const struct words words = WORDS(atoms, nodes, shapes);
 
 static bool is_reason(enum tenon_err rc)
 {

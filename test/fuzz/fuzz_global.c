@@ -57,14 +57,7 @@ static const char *const shapes[] = {
     "{~t, ~t}",
     "[{~t, 8}, {~t, ~t}]",
 };
-static const struct words words = {
-    .atoms = atoms,
-    .atom_count = COUNT_OF(atoms),
-    .nodes = nodes,
-    .node_count = COUNT_OF(nodes),
-    .shapes = shapes,
-    .shape_count = COUNT_OF(shapes),
-};
+static const struct words words = WORDS(atoms, nodes, shapes);
 
 static struct sim sim;
 

@@ -40,14 +40,7 @@ static const char *const shapes[] = {
     "%{~t => ~t, ~t => ~t}",
     "#PID<a@h.1.0>",
 };
-static const struct words words = {
-    .atoms = atoms,
-    .atom_count = COUNT_OF(atoms),
-    .nodes = nodes,
-    .node_count = COUNT_OF(nodes),
-    .shapes = shapes,
-    .shape_count = COUNT_OF(shapes),
-};
+static const struct words words = WORDS(atoms, nodes, shapes);
 
 static bool has_pairs(tenon_term map, size_t count)
 {

@@ -33,14 +33,7 @@ static const char *const shapes[] = {
     "#PID<c@h.1.0>",
     "%{1 => ~t, 2 => ~t}",
 };
-static const struct words words = {
-    .atoms = atoms,
-    .atom_count = COUNT_OF(atoms),
-    .nodes = nodes,
-    .node_count = COUNT_OF(nodes),
-    .shapes = shapes,
-    .shape_count = COUNT_OF(shapes),
-};
+static const struct words words = WORDS(atoms, nodes, shapes);
 
 /* A scope and the monitors that it has asked for. */
 struct side {

@@ -29,14 +29,7 @@ static const char *const shapes[] = {
     "{:unregister_node_services, ~t}",
     "{~t, ~t}",
 };
-static const struct words words = {
-    .atoms = atoms,
-    .atom_count = COUNT_OF(atoms),
-    .nodes = nodes,
-    .node_count = COUNT_OF(nodes),
-    .shapes = shapes,
-    .shape_count = COUNT_OF(shapes),
-};
+static const struct words words = WORDS(atoms, nodes, shapes);
 
 static void must_count(const struct tn_remotes *remotes)
 {

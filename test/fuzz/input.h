@@ -28,6 +28,14 @@ struct words {
     size_t shape_count;
 };
 
+/* All of three arrays. */
+#define WORDS(atoms_, nodes_, shapes_)                                         \
+    {                                                                          \
+        .atoms = (atoms_), .atom_count = COUNT_OF(atoms_), .nodes = (nodes_),  \
+        .node_count = COUNT_OF(nodes_), .shapes = (shapes_),                   \
+        .shape_count = COUNT_OF(shapes_),                                      \
+    }
+
 struct input {
     const uint8_t *at, *end;
     const struct words *words;

@@ -87,8 +87,11 @@ static void the_port_of_an_address_makes_no_other_peer(void **state)
     assert_int_equal(take(*state, "refused", "[::1]:71", 6, 0, &left_out), 4);
 }
 
-static unsigned
-take_of_many(tn_log_rate *rate, unsigned peers, uint64_t now_ms, uint64_t *left)
+static unsigned take_of_many(tn_log_rate *rate,
+                             const char *event,
+                             unsigned peers,
+                             uint64_t now_ms,
+                             uint64_t *left)
 {
     unsigned written = 0;
 
@@ -97,7 +100,7 @@ take_of_many(tn_log_rate *rate, unsigned peers, uint64_t now_ms, uint64_t *left)
         uint64_t more;
 
         snprintf(name, sizeof name, "n%u@h", i);
-        written += take(rate, "peer_up", name, 1, now_ms, &more);
+        written += take(rate, event, name, 1, now_ms, &more);
         *left += more;
     }
     return written;
@@ -107,8 +110,9 @@ static void a_cluster_is_told_whole_and_names_without_end_are_not(void **state)
 {
     uint64_t left_out = 0;
 
-    assert_int_equal(take_of_many(*state, 1000, 0, &left_out), 1000);
-    assert_int_equal(take_of_many(*state, 4000, 1000, &left_out), 20);
+    assert_int_equal(take_of_many(*state, "peer_up", 1000, 0, &left_out), 1000);
+    assert_int_equal(take_of_many(*state, "peer_up", 4000, 1000, &left_out),
+                     20);
     assert_int_equal(left_out, 0);
     assert_int_equal(take(*state, "peer_up", "x@h", 1, 2000, &left_out), 1);
     assert_int_equal(left_out, 3980);
@@ -121,7 +125,7 @@ static void what_is_left_out_is_said_though_its_peer_is_forgotten(void **state)
 
     assert_int_equal(take(*state, "peer_up", "x@h", 17, 0, &left_out), 10);
     left_out = 0;
-    take_of_many(*state, 16 * TN_LOG_RATE_PEERS, 3600000, &left_out);
+    take_of_many(*state, "peer_up", 16 * TN_LOG_RATE_PEERS, 3600000, &left_out);
     assert_in_range(left_out, 7, UINT64_MAX);
 }
 
@@ -133,6 +137,10 @@ static void what_other_nodes_log_has_more_lines(void **state)
                      100);
     assert_int_equal(take(*state, "remote_log", "a@h", 1000, 1000, &left_out),
                      20);
+    assert_int_equal(take_of_many(*state, "remote_log", 2000, 1000, &left_out),
+                     980);
+    assert_int_equal(take_of_many(*state, "remote_log", 2000, 2000, &left_out),
+                     200);
 }
 
 int main(void)

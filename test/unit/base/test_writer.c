@@ -146,6 +146,20 @@ static void texts_are_written_in_their_order(void **state)
 
 static char large[LARGE_BYTES];
 
+/* Until its writer has been told that it is written. */
+static void read_large(int fd)
+{
+    static char text[LARGE_BYTES];
+
+    for (size_t used = 0; used < LARGE_BYTES;) {
+        ssize_t n = read(fd, text, LARGE_BYTES - used);
+
+        assert_true(n > 0);
+        used += (size_t)n;
+    }
+    await_ends(TN_WRITTEN, 1);
+}
+
 static void who_writes_to_a_stuck_reader_never_waits(void **state)
 {
     (void)state;
@@ -172,11 +186,31 @@ static void who_writes_to_a_stuck_reader_never_waits(void **state)
     close(ends_of[1]);
 }
 
+static void what_a_text_keeps_besides_takes_room(void **state)
+{
+    (void)state;
+    int ends_of[2];
+    struct tn_text_out out = { .bytes = "x", .len = 1 };
+
+    assert_int_equal(pipe(ends_of), 0);
+    tn_writer *writer = writer_to(ends_of[1], 2 * LARGE_BYTES);
+
+    assert_int_equal(push_told(writer, large, LARGE_BYTES), TENON_OK);
+    assert_int_equal(tn_writer_push(writer, &out), TENON_OK);
+    out.extra_bytes = LARGE_BYTES;
+    assert_int_equal(tn_writer_push(writer, &out), TENON_E_QUEUE_FULL);
+    out.extra_bytes = SIZE_MAX;
+    assert_int_equal(tn_writer_push(writer, &out), TENON_E_NOMEM);
+    end(writer, 0);
+    close(ends_of[0]);
+    close(ends_of[1]);
+}
+
 static void what_was_lost_is_said_where_it_is_missing(void **state)
 {
     (void)state;
     int ends_of[2];
-    static char text[LARGE_BYTES + 64];
+    char text[64];
 
     assert_int_equal(pipe(ends_of), 0);
     tn_writer *writer = writer_to(ends_of[1], 4096);
@@ -184,14 +218,40 @@ static void what_was_lost_is_said_where_it_is_missing(void **state)
     assert_int_equal(push_told(writer, large, LARGE_BYTES), TENON_OK);
     assert_int_equal(push(writer, "x"), TENON_E_QUEUE_FULL);
     assert_int_equal(push(writer, "x"), TENON_E_QUEUE_FULL);
-    for (size_t used = 0; used < LARGE_BYTES;) {
-        ssize_t n = read(ends_of[0], text, LARGE_BYTES - used);
-
-        assert_true(n > 0);
-        used += (size_t)n;
-    }
-    await_ends(TN_WRITTEN, 1);
+    read_large(ends_of[0]);
     assert_int_equal(push(writer, "next"), TENON_OK);
+    end(writer, DEADLINE_MS);
+    close(ends_of[1]);
+    assert_int_equal(read_text(ends_of[0], text, sizeof text), 12);
+    assert_memory_equal(text, "[2 lost]next", 12);
+    close(ends_of[0]);
+}
+
+static void push_next(void *user, enum tn_written what, int sys_errno)
+{
+    (void)push(user, "next");
+    keep_end(NULL, what, sys_errno);
+}
+
+/* The next text is there before the writer's thread looks for one. */
+static void what_was_lost_is_said_before_the_next_text(void **state)
+{
+    (void)state;
+    int ends_of[2];
+    char text[64];
+
+    assert_int_equal(pipe(ends_of), 0);
+    tn_writer *writer = writer_to(ends_of[1], 4096);
+
+    assert_int_equal(
+        tn_writer_push(writer, &(struct tn_text_out){ .bytes = large,
+                                                      .len = LARGE_BYTES,
+                                                      .done = push_next,
+                                                      .user = writer }),
+        TENON_OK);
+    assert_int_equal(push(writer, "x"), TENON_E_QUEUE_FULL);
+    assert_int_equal(push(writer, "x"), TENON_E_QUEUE_FULL);
+    read_large(ends_of[0]);
     end(writer, DEADLINE_MS);
     close(ends_of[1]);
     assert_int_equal(read_text(ends_of[0], text, sizeof text), 12);
@@ -288,7 +348,11 @@ int main(void)
         cmocka_unit_test(texts_are_written_in_their_order),
         cmocka_unit_test_setup(who_writes_to_a_stuck_reader_never_waits,
                                forget_ends),
+        cmocka_unit_test_setup(what_a_text_keeps_besides_takes_room,
+                               forget_ends),
         cmocka_unit_test_setup(what_was_lost_is_said_where_it_is_missing,
+                               forget_ends),
+        cmocka_unit_test_setup(what_was_lost_is_said_before_the_next_text,
                                forget_ends),
         cmocka_unit_test_setup(a_write_that_fails_tells_why, forget_ends),
         cmocka_unit_test_setup(a_function_that_does_not_return_is_left_alone,
