@@ -94,29 +94,39 @@ static void a_pipe_that_nobody_writes_is_not_waited_for(void **state)
     rmdir(pipe);
 }
 
-/* In a child, which has nothing to lose; 0: as it shall be. */
-static int start_without(int closed)
+/* In a child, which has nothing to lose; a bit for each descriptor that is
+ * closed. 0: as it shall be. */
+static int start_without(unsigned closed)
 {
     struct stat null_device, opened;
+    int next = dup(STDERR_FILENO);
 
-    close(closed);
-    tn_open_standard_descriptors();
-    if (stat("/dev/null", &null_device) != 0 || fstat(closed, &opened) != 0 ||
-        opened.st_rdev != null_device.st_rdev) {
-        return 1;
+    close(next);
+    for (int fd = 0; fd <= STDERR_FILENO; fd++) {
+        if ((closed & 1u << fd) != 0) {
+            close(fd);
+        }
     }
-    return dup(closed) > STDERR_FILENO ? 0 : 2;
+    tn_open_standard_descriptors();
+    for (int fd = 0; fd <= STDERR_FILENO; fd++) {
+        if ((closed & 1u << fd) != 0 &&
+            (stat("/dev/null", &null_device) != 0 || fstat(fd, &opened) != 0 ||
+             opened.st_rdev != null_device.st_rdev)) {
+            return 1;
+        }
+    }
+    return dup(STDERR_FILENO) == next ? 0 : 2;
 }
 
-static void a_standard_descriptor_that_is_closed_is_opened(void **state)
+static void standard_descriptors_that_are_closed_are_opened(void **state)
 {
     (void)state;
-    for (int fd = 0; fd <= STDERR_FILENO; fd++) {
+    for (unsigned closed = 0; closed < 8; closed++) {
         pid_t child = fork();
         int status;
 
         if (child == 0) {
-            _exit(start_without(fd));
+            _exit(start_without(closed));
         }
         assert_true(child > 0);
         assert_int_equal(waitpid(child, &status, 0), child);
@@ -131,7 +141,7 @@ int main(void)
         cmocka_unit_test(a_larger_file_is_refused_by_its_name),
         cmocka_unit_test(a_file_that_cannot_be_read_is_told),
         cmocka_unit_test(a_pipe_that_nobody_writes_is_not_waited_for),
-        cmocka_unit_test(a_standard_descriptor_that_is_closed_is_opened),
+        cmocka_unit_test(standard_descriptors_that_are_closed_are_opened),
     };
     return cmocka_run_group_tests(tests, write_it, remove_it);
 }
