@@ -348,6 +348,11 @@ static bool ref_of_tag(tenon_term tag, tenon_term *ref)
            tenon_cursor_tail(&at, ref) == TENON_OK;
 }
 
+/* What comes before the answer itself in each of its forms, with some to spare.
+ * A message whose first elements are large is none, and the loop does not walk
+ * along them. */
+#define ANSWER_HEAD_TERMS 32u
+
 void tn_requests_on_message(tenon_node *node,
                             tn_access *origin,
                             tenon_term message)
@@ -356,7 +361,7 @@ void tn_requests_on_message(tenon_node *node,
     tenon_term second;
     tenon_term ref;
     tenon_term reply;
-    if (tenon_term_type(message) != TENON_TYPE_TUPLE ||
+    if (!tn_tuple_begins_short(message, ANSWER_HEAD_TERMS) ||
         tenon_tuple_get(message, 0, &first) != TENON_OK ||
         tenon_tuple_get(message, 1, &second) != TENON_OK) {
         return;

@@ -310,6 +310,24 @@ size_t tenon_term_count(tenon_term term)
     }
 }
 
+bool tn_tuple_begins_short(tenon_term tuple, unsigned max)
+{
+    tenon_cursor at;
+
+    tenon_cursor_init(&at, tuple);
+    if (at.kind != AT_TUPLE) {
+        return false;
+    }
+    uint64_t left = at.left > 0 ? at.left - 1 : 0;
+
+    while (left > 0 && left <= max) {
+        max--;
+        left--;
+        at.at = tn_skip_head(at.at, &left);
+    }
+    return left == 0;
+}
+
 enum tenon_err
 tenon_tuple_get(tenon_term tuple, size_t index, tenon_term *element)
 {

@@ -23,6 +23,11 @@ bool tn_list_length(tenon_term list, size_t *length);
 /* The view of the one term at `p`. */
 tenon_term tn_term_at(const uint8_t *p);
 
+/* Whether it is a tuple, and all its elements but the last have at most `max`
+ * terms in them, each counted with what is in it: the elements are then found in
+ * as many steps, however large the last one is. Looks at no more. */
+bool tn_tuple_begins_short(tenon_term tuple, unsigned max);
+
 /* The text of an atom where it lies. */
 struct tn_atom_view {
     const uint8_t *bytes;

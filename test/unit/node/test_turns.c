@@ -213,26 +213,31 @@ static void send_buf(const struct peer *from, struct tn_buf *out)
     tn_buf_fini(out);
 }
 
-/* A frame of so many bytes with a list of small integers for that process. */
-static void
-send_large_list(const struct peer *from, const char *to, size_t frame_bytes)
+/* A frame of so many bytes with a list of small integers for that process, or
+ * with {List, []}. */
+static void send_large(const struct peer *from,
+                       enum tn_signal_kind kind,
+                       tenon_term to,
+                       bool in_pair,
+                       size_t frame_bytes)
 {
     static uint8_t chunk[256 * 1024];
-    uint8_t atom[64];
-    uint8_t nil[] = { 106 };
-    struct tn_signal signal = { .kind = TN_SIG_SEND_NAME,
-                                .from = from->pid,
-                                .to = make_atom(atom, to),
-                                .payload = { nil, sizeof nil } };
+    const uint8_t before[] = { 104, 2, 108 }, after[] = { 106, 106 };
+    size_t before_len = in_pair ? 3 : 1, after_len = in_pair ? 2 : 1;
+    struct tn_signal signal = {
+        .kind = kind, .from = from->pid, .to = to, .payload = { after, 1 }
+    };
     struct tn_buf out;
+    uint8_t count_bytes[4];
     tn_buf_init(&out, SIZE_MAX);
     add_signal(&out, &signal);
-    size_t head = out.len - 1 - 4;
-    size_t count = (frame_bytes - head - 5 - 1) / 2;
-    tn_put32(out.bytes, (uint32_t)(head + 5 + 2 * count + 1));
-    out.bytes[4 + head] = 108;
-    uint8_t count_bytes[4];
+    out.len--;
+    size_t head = out.len - 4;
+    size_t count = (frame_bytes - head - before_len - 4 - after_len) / 2;
+    tn_put32(out.bytes,
+             (uint32_t)(head + before_len + 4 + 2 * count + after_len));
     tn_put32(count_bytes, (uint32_t)count);
+    OK(tn_buf_append(&out, before + 3 - before_len, before_len));
     OK(tn_buf_append(&out, count_bytes, sizeof count_bytes));
     send_buf(from, &out);
     for (size_t i = 0; i < sizeof chunk; i += 2) {
@@ -244,7 +249,14 @@ send_large_list(const struct peer *from, const char *to, size_t frame_bytes)
         write_all(from->fd, chunk, n);
         left -= n;
     }
-    write_all(from->fd, nil, sizeof nil);
+    write_all(from->fd, after, after_len);
+}
+
+static void
+send_large_list(const struct peer *from, const char *to, size_t frame_bytes)
+{
+    uint8_t atom[64];
+    send_large(from, TN_SIG_SEND_NAME, make_atom(atom, to), false, frame_bytes);
 }
 
 /* ---- what is counted ---------------------------------------------------- */
@@ -333,6 +345,33 @@ static void note_thread(tenon_process *self, tenon_term message, void *user)
     atomic_int *on_loop = user;
     (void)message;
     atomic_store(on_loop, tn_on_loop(tenon_process_node(self)) ? 1 : 0);
+}
+
+static uint64_t handled_by_client(void)
+{
+    tn_lock(node);
+    uint64_t handled = node->client->handled;
+    tn_unlock(node);
+    return handled;
+}
+
+/* What answers no request is none by its first element. */
+static void a_large_message_for_the_client_is_not_read_by_the_loop(void **state)
+{
+    size_t frame_bytes = sized(64u << 20, 300u << 10);
+    tenon_process *box = new_box(node, "box");
+    struct peer from;
+    (void)state;
+    join(&from, NULL);
+    uint64_t before = handled_by_client();
+    send_large(&from, TN_SIG_SEND, tn_process_pid(node->client), true,
+               frame_bytes);
+    WAIT_FOR(handled_by_client() > before);
+    send_message(&from, "box", 1); /* comes in a later turn */
+    assert_next(box, "1");
+    assert_turns_were_short();
+    close(from.fd);
+    end_box(box);
 }
 
 static void a_large_message_for_an_inline_server_is_for_a_worker(void **state)
@@ -1013,6 +1052,7 @@ int main(void)
         TEST(turns_of_the_loop_are_counted),
         cmocka_unit_test(the_loop_has_a_worker_s_stack_whatever_the_limit),
         TEST(a_large_frame_is_read_by_a_worker_while_others_are_served),
+        TEST(a_large_message_for_the_client_is_not_read_by_the_loop),
         TEST(a_large_message_for_an_inline_server_is_for_a_worker),
         TEST(a_connection_that_ends_while_its_frame_is_read_is_lost),
         TEST(a_large_frame_that_breaks_the_protocol_ends_its_connection),
