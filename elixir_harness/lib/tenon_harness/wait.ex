@@ -18,6 +18,16 @@ defmodule TenonHarness.Wait do
   @doc "`Task.await/2` likewise."
   def await(task), do: Task.await(task, @deadline_ms)
 
+  @doc """
+  A monitor of a process of this node that is there on return. `Process.monitor/1` may leave its signal for
+  later, and what another node makes of a message sent meanwhile can come before it: `:noproc` is the reason then.
+  """
+  def monitor(pid) when node(pid) == node() do
+    ref = Process.monitor(pid)
+    _ = Process.info(pid, :status)
+    ref
+  end
+
   @doc "The first true result of `fun`; an error after `timeout_ms`."
   def until(what, timeout_ms \\ @deadline_ms, fun) do
     until_deadline(what, fun, System.monotonic_time(:millisecond) + timeout_ms)

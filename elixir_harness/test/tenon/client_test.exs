@@ -101,7 +101,7 @@ defmodule TenonHarness.ClientTest do
       assert {:OK, pid} = client(c, :start_child, [tasks, Behaviours, :hang, [self()], @timeout])
       assert_receive {:hangs, ^pid}
       assert Task.Supervisor.children(tasks) == [pid]
-      ref = Process.monitor(pid)
+      ref = Wait.monitor(pid)
       assert client(c, :call, [tasks, {:terminate_child, pid}, @timeout]) == {:OK, :ok}
       assert_receive {:DOWN, ^ref, :process, ^pid, :shutdown}
     end
@@ -142,7 +142,7 @@ defmodule TenonHarness.ClientTest do
       assert call.({:start_child, agent}) == {:OK, {:error, :max_children}}
       assert call.(:which_children) == {:OK, [{:undefined, pid, :worker, [Agent]}]}
       assert call.(:count_children) == {:OK, [specs: 1, active: 1, supervisors: 0, workers: 1]}
-      ref = Process.monitor(pid)
+      ref = Wait.monitor(pid)
       assert call.({:terminate_child, pid}) == {:OK, :ok}
       assert_receive {:DOWN, ^ref, :process, ^pid, :shutdown}
       assert call.({:terminate_child, pid}) == {:OK, {:error, :not_found}}

@@ -143,7 +143,7 @@ defmodule TenonHarness.ServersTest do
     test "is stopped here from there", %{name: name} do
       for reason <- [:normal, {:shutdown, 1}] do
         {:ok, here} = GenServer.start(TenonHarness.Counter, {nil, 0})
-        ref = Process.monitor(here)
+        ref = Wait.monitor(here)
         assert :rpc.call(name, :servers, :stop, [here, reason]) == :ok
         assert_receive {:DOWN, ^ref, :process, ^here, ^reason}
 
