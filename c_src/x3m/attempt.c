@@ -344,6 +344,7 @@ static void on_relay_exit(tenon_process *self, void *state, tenon_term reason)
 static const struct tn_process_class relay_class = {
     .on_message = on_relay_message,
     .on_exit = on_relay_exit,
+    .large_on_worker = true,
 };
 
 /* ---- calls of the own services ---------------------------------------- */

@@ -30,6 +30,7 @@ static struct adversary evil, owner;
 static struct ended {
     atomic_uint count;
     enum tn_attempt_ended how;
+    bool on_loop;
     char response[100];
 } ended;
 
@@ -37,6 +38,7 @@ static void note_end(void *user, const struct tn_attempt_end *end)
 {
     (void)user;
     ended.how = end->how;
+    ended.on_loop = tn_on_loop(ruled);
     if (end->reply != NULL) {
         tenon_term_print(tenon_message_get(end->reply, "response"),
                          ended.response, sizeof ended.response);
@@ -184,6 +186,23 @@ static void nobody_ends_the_wait_for_a_reply(void **state)
     assert_string_equal(ended.response, "\"owned\"");
 }
 
+static void a_large_reply_is_read_by_a_worker(void **state)
+{
+    size_t len = TN_LARGE_MESSAGE_BYTES;
+    char *response = malloc(len + 1);
+    (void)state;
+    assert_non_null(response);
+    memset(response, 'a', len);
+    response[len] = '\0';
+    dispatch_to(OTHER);
+    return_ok();
+    reply(&other.peer, response);
+    RUN_UNTIL(&loop, atomic_load(&ended.count) == 1);
+    assert_int_equal(ended.how, TN_ATTEMPT_REPLY);
+    assert_false(ended.on_loop);
+    free(response);
+}
+
 #define TEST(name) cmocka_unit_test_setup_teardown(name, start, stop)
 
 int main(void)
@@ -191,6 +210,7 @@ int main(void)
     const struct CMUnitTest tests[] = {
         TEST(a_limited_peer_replies_for_nobody_else),
         TEST(nobody_ends_the_wait_for_a_reply),
+        TEST(a_large_reply_is_read_by_a_worker),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }
