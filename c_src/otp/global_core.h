@@ -501,6 +501,11 @@ void tn_glock_delete(struct tn_global *global,
                      tenon_term id,
                      tenon_term holder);
 void tn_glock_holder_ended(struct tn_global *global, struct tn_gholder *holder);
+/* Gives back what processes of a node hold whose connection is lost. Their
+ * monitors have told by then, but for locks whose message was still waiting: the
+ * monitor of such a holder makes a new connection, and the holder, which lives,
+ * does not know of the lock. */
+void tn_glocks_node_lost(struct tn_global *global, const char *node);
 /* The node of a holder that is not on `node`, of the lock with that id; NULL:
  * there is none. Borrowed from the lock. */
 const char *tn_glock_other_holder(struct tn_global *global,

@@ -279,6 +279,22 @@ void tn_glock_holder_ended(struct tn_global *global, struct tn_gholder *holder)
     drop_holder(global, holder, true);
 }
 
+void tn_glocks_node_lost(struct tn_global *global, const char *node)
+{
+    struct tn_glock *lock, *next;
+    struct tn_gholder *holder, *other;
+
+    HASH_ITER(hh, global->locks, lock, next)
+    {
+        HASH_ITER(hh, lock->holders, holder, other)
+        {
+            if (strcmp(holder->pid.node, node) == 0) {
+                drop_holder(global, holder, true);
+            }
+        }
+    }
+}
+
 void tn_glocks_fini(struct tn_global *global)
 {
     struct tn_gholder *holder;

@@ -134,6 +134,7 @@ void tn_global_peer_down(struct tn_global *global, const char *name)
         return;
     }
     peer->up = false;
+    tn_glocks_node_lost(global, name);
     forget(global, peer, false);
     tn_gsync_told(global, name);
     tn_gsyncs_node_lost(global, name);

@@ -660,6 +660,25 @@ static void a_lock_has_one_requester_and_many_holders(void **state)
     sim_fini(&sim);
 }
 
+/* A message that waited while its connection was lost. */
+static void a_lock_of_a_former_connection_is_given_back(void **state)
+{
+    (void)state;
+    start_mesh(2);
+    struct tn_global *global = sim.node[0].global;
+    assert_true(ask_lock(0, "{:set_lock, {:r, 1}}", 10));
+    assert_true(ask_lock(0, "{:set_lock, {:r, 1}}", 11));
+    assert_true(ask_lock(0, "{:set_lock, {:other, 1}}", 10));
+    tenon_value *id = tenon_value_format("{:other, 1}");
+    assert_true(tn_glock_set(global, tenon_value_term(id),
+                             tenon_value_term(global->holder)));
+    tenon_value_free(id);
+    tn_global_peer_down(global, sim.node[1].name);
+    assert_false(ask_lock(0, "{:set_lock, {:other, 2}}", 12));
+    assert_true(ask_lock(0, "{:set_lock, {:r, 2}}", 12));
+    sim_fini(&sim);
+}
+
 static void there_is_a_limit_to_locks(void **state)
 {
     (void)state;
@@ -962,6 +981,7 @@ int main(void)
         cmocka_unit_test(a_stopped_node_ends_what_was_asked),
         cmocka_unit_test(a_change_that_is_given_up_gives_its_locks_back),
         cmocka_unit_test(a_lock_has_one_requester_and_many_holders),
+        cmocka_unit_test(a_lock_of_a_former_connection_is_given_back),
         cmocka_unit_test(there_is_a_limit_to_locks),
         cmocka_unit_test(a_name_needs_its_lock),
         cmocka_unit_test(a_name_too_deep_to_be_told_on_is_not_kept),
