@@ -41,7 +41,12 @@ static void answer(struct asked *asked, tenon_term reply)
 {
     struct tn_gserial *serial = &asked->server->serial;
     asked->reply = reply;
-    if (reply.bytes != NULL && !tn_gserial_is_free(serial)) {
+    if (tn_gserial_try_enter(serial)) {
+        give_answer(&asked->event);
+        tn_gserial_leave(serial);
+        return;
+    }
+    if (reply.bytes != NULL) {
         asked->kept = tenon_value_new(reply);
         asked->reply = tenon_value_term(asked->kept);
         if (asked->kept == NULL) {

@@ -61,26 +61,34 @@ void tn_gserial_leave(struct tn_gserial *serial)
     pthread_mutex_unlock(&serial->lock);
 }
 
-void tn_gserial_post(struct tn_gserial *serial, struct tn_gevent *event)
+/* Comes in if nobody is in there. */
+static bool try_enter_locked(struct tn_gserial *serial)
 {
-    pthread_mutex_lock(&serial->lock);
     bool is_free = serial->depth == 0;
     if (is_free) {
         come_in_locked(serial);
-    } else {
+    }
+    return is_free;
+}
+
+void tn_gserial_post(struct tn_gserial *serial, struct tn_gevent *event)
+{
+    pthread_mutex_lock(&serial->lock);
+    bool is_in = try_enter_locked(serial);
+    if (!is_in) {
         STAILQ_INSERT_TAIL(&serial->events, event, next);
     }
     pthread_mutex_unlock(&serial->lock);
-    if (is_free) {
+    if (is_in) {
         event->fn(event);
         tn_gserial_leave(serial);
     }
 }
 
-bool tn_gserial_is_free(struct tn_gserial *serial)
+bool tn_gserial_try_enter(struct tn_gserial *serial)
 {
     pthread_mutex_lock(&serial->lock);
-    bool is_free = serial->depth == 0;
+    bool is_in = try_enter_locked(serial);
     pthread_mutex_unlock(&serial->lock);
-    return is_free;
+    return is_in;
 }

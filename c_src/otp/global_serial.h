@@ -37,7 +37,8 @@ void tn_gserial_leave(struct tn_gserial *serial);
 /* Has fn called in there: at once, or by the thread that is in. Threads: the
  * loop's, and the one that is in. Blocks: no. */
 void tn_gserial_post(struct tn_gserial *serial, struct tn_gevent *event);
-/* Whether an event would be done at once. Threads: the loop's. */
-bool tn_gserial_is_free(struct tn_gserial *serial);
+/* False: some thread is in there, this one perhaps. Else tn_gserial_leave must
+ * follow. Threads: the loop's. Blocks: no. */
+TENON_CHECK bool tn_gserial_try_enter(struct tn_gserial *serial);
 
 #endif
