@@ -48,6 +48,8 @@ defmodule TenonHarness.RegistryTest do
     end
 
     test "is told when Tenon stops in order", %{tenon: tenon, raw: raw} do
+      # Its handshake may be over here before it is there.
+      assert next_to_registry(raw, :introduce_local_services) == tenon.name
       Program.signal(tenon.program, :TERM)
       assert next_to_registry(raw, :unregister_node_services) == tenon.name
     end

@@ -47,14 +47,14 @@ once(clockid_t clock, growth_read *read, void *user, unsigned size)
 }
 
 /* How many times longer `read` takes for the last size than for the first. */
-static double
-growth_by(clockid_t clock, double max, growth_read *read, void *user)
+static double growth_by(clockid_t clock, growth_read *read, void *user)
 {
     double least[GROWTH_SIZES] = { 1e9, 1e9, 1e9 };
     double growth = 1e9;
 
     for (int round = 0;
-         round < ROUNDS_MIN || (growth > max && round < ROUNDS_MAX); round++) {
+         round < ROUNDS_MIN || (growth > GROWTH_MAX && round < ROUNDS_MAX);
+         round++) {
         for (unsigned size = 0; size < GROWTH_SIZES; size++) {
             double took = once(clock, read, user, size);
 
@@ -66,7 +66,6 @@ growth_by(clockid_t clock, double max, growth_read *read, void *user)
 }
 
 static void assert_growth_by(clockid_t clock,
-                             double max,
                              const char *what,
                              growth_read *read,
                              void *user)
@@ -75,16 +74,15 @@ static void assert_growth_by(clockid_t clock,
     /* Every append moves the whole buffer there, so that what builds anything
      * is quadratic. */
     (void)clock;
-    (void)max;
     (void)what;
     for (unsigned size = 0; size < GROWTH_SIZES; size++) {
         read(user, size);
     }
     return;
 #endif
-    double growth = growth_by(clock, max, read, user);
+    double growth = growth_by(clock, read, user);
 
-    if (growth > max) {
+    if (growth > GROWTH_MAX) {
         fail_msg("%s: 16 times the size takes %.0f times as long", what,
                  growth);
     }
@@ -92,18 +90,17 @@ static void assert_growth_by(clockid_t clock,
 
 double growth_of(growth_read *read, void *user)
 {
-    return growth_by(CLOCK_THREAD_CPUTIME_ID, GROWTH_MAX, read, user);
+    return growth_by(CLOCK_THREAD_CPUTIME_ID, read, user);
 }
 
 void assert_growth(const char *what, growth_read *read, void *user)
 {
-    assert_growth_by(CLOCK_THREAD_CPUTIME_ID, GROWTH_MAX, what, read, user);
+    assert_growth_by(CLOCK_THREAD_CPUTIME_ID, what, read, user);
 }
 
 void assert_growth_of_threads(const char *what, growth_read *read, void *user)
 {
-    assert_growth_by(CLOCK_PROCESS_CPUTIME_ID, GROWTH_OF_THREADS_MAX, what,
-                     read, user);
+    assert_growth_by(CLOCK_PROCESS_CPUTIME_ID, what, read, user);
 }
 
 /* ---- shapes ----------------------------------------------------------- */
