@@ -280,10 +280,10 @@ struct tn_conn_counters {
 /* Threads: loop. */
 void tn_conn_counters(tn_conn *conn, struct tn_conn_counters *counters);
 
-/* Inside on_signal only: the memory in which the views of that signal lie,
- * with one reference more. As long as it is held the views stay valid.
- * owned: tn_block_release. Threads: loop. */
-tn_block *tn_conn_hold(tn_conn *conn);
+/* Inside on_signal only: the memory in which the views of that signal lie, with
+ * one reference more. As long as it is held the views stay valid. NULL: `term`
+ * is none of them. owned: tn_block_release. Threads: loop. */
+tn_block *tn_conn_hold(tn_conn *conn, tenon_term term);
 
 /* The memory that the block takes, whatever part of it is used. */
 size_t tn_block_size(const tn_block *block);

@@ -1,7 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* Frames in: reading into counted blocks, splitting, delivering. A frame
  * always lies whole in one block, so that its views need no copy. */
-#include <assert.h>
 #include <errno.h>
 #include <string.h>
 
@@ -363,8 +362,11 @@ void tn_in_readable(tn_conn *conn)
     }
 }
 
-tn_block *tn_conn_hold(tn_conn *conn)
+tn_block *tn_conn_hold(tn_conn *conn, tenon_term term)
 {
-    assert(conn->block != NULL);
-    return tn_block_ref(conn->block);
+    const struct tn_block *block = conn->block;
+    bool lies_in = block != NULL && term.bytes >= block->bytes &&
+                   term.bytes < block->bytes + block->cap;
+
+    return lies_in ? tn_block_ref(conn->block) : NULL;
 }

@@ -63,7 +63,9 @@ static struct keeping plan(tenon_term term, tn_conn *conn)
 {
     struct keeping keeping = { .block = NULL };
     if (conn != NULL && term.len >= HOLD_BYTES) {
-        keeping.block = tn_conn_hold(conn);
+        keeping.block = tn_conn_hold(conn, term);
+    }
+    if (keeping.block != NULL) {
         keeping.bytes = tn_block_size(keeping.block);
         if (keeping.bytes / HOLD_TIMES > term.len) {
             tn_block_release(keeping.block);

@@ -123,7 +123,8 @@ struct tenon_node {
     struct tn_workers workers; /* has a lock of its own */
 
     /* loop thread only */
-    tn_rules *rules; /* NULL: everybody may do everything */
+    tn_rules *rules;     /* NULL: everybody may do everything */
+    tn_conn *signalling; /* whose signal is handled now; NULL: none */
     uv_loop_t loop;
     uv_async_t wake;
     uv_timer_t timer;

@@ -651,6 +651,7 @@ static void on_signal(void *user, tn_conn *conn, const struct tn_signal *signal)
         return;
     }
     tn_loop_gather(node);
+    node->signalling = conn;
     switch (signal->kind) {
     case TN_SIG_SEND:
     case TN_SIG_SEND_NAME:
@@ -678,6 +679,7 @@ static void on_signal(void *user, tn_conn *conn, const struct tn_signal *signal)
         tn_links_on_signal(node, conn, signal);
         break;
     }
+    node->signalling = NULL;
 }
 
 static bool callers_are_crowd(tenon_node *node)

@@ -329,9 +329,7 @@ bool tn_requests_on_signal(tenon_node *node,
     }
     tn_leave(node, false);
     if (ends) {
-        node->requests.ending = conn;
         finish(request, end, term);
-        node->requests.ending = NULL;
     }
     return request != NULL;
 }
@@ -817,8 +815,8 @@ void tn_wait_fini(struct tn_wait *wait)
 tn_block *tn_request_hold(tenon_node *node, tenon_term term)
 {
     return term.len >= HOLD_BYTES && tn_on_loop(node) &&
-                   node->requests.ending != NULL
-               ? tn_conn_hold(node->requests.ending)
+                   node->signalling != NULL
+               ? tn_conn_hold(node->signalling, term)
                : NULL;
 }
 

@@ -57,8 +57,6 @@ struct tn_requests {
      * has always the same, and who calls at the same time others. */
     bool is_taken[TN_REQUEST_PLACES];
     struct tn_crowd crowd; /* of the places whose requests peers answer */
-    tn_conn *ending; /* whose signal ends one now; NULL: no such; loop thread
-                        only */
 };
 
 /* Calls a server: monitors it, sends {'$gen_call', {client, [alias | ref]},
@@ -142,8 +140,9 @@ void tn_requests_refused_locked(tenon_node *node,
                                 struct tn_request_list *ended);
 
 /* Inside a tn_request_fn: the memory in which its term lies, with one reference
- * more, so that a large one is read and copied on another thread than the loop. NULL: the term
- * is small or lies elsewhere. owned: tn_block_release. Threads: any. */
+ * more, so that a large one is read and copied on another thread than the loop.
+ * NULL: the term is small, or does not lie in the signal that the loop handles.
+ * owned: tn_block_release. Threads: any. */
 tn_block *tn_request_hold(tenon_node *node, tenon_term term);
 
 /* The node stops, and none is made any more: ends all with STOPPED, over as many

@@ -13,7 +13,8 @@
 /* How long a task waits to be told what to run, as Elixir's. */
 #define TN_TASK_ORDER_MS 5000u
 
-/* Makes the process of a task, which does nothing before tn_task_begin.
+/* Makes the process of a task. One that is to wait does so from now on; another
+ * does nothing before tn_task_begin.
  *
  * args  the arguments of Task.Supervised.start_link, by their number:
  *
@@ -32,14 +33,14 @@
  *
  * Returns it, owned: tenon_process_release. NULL on failure: NOT_FOUND (no
  * such list), INVAL (its elements do not fit), LIMIT, NOMEM, STOPPED in *rc.
- * Threads: loop, without the lock. */
+ * Threads: any, without the lock. */
 TENON_CHECK tenon_process *tn_task_new(tenon_node *node,
                                        tn_access *origin,
                                        tn_account *account,
                                        tenon_term args,
                                        enum tenon_err *rc);
 
-/* Lets it wait, or run. Threads: loop, without the lock. */
+/* Lets it run, unless it waits. Threads: any, without the lock. */
 void tn_task_begin(tenon_process *task);
 
 #endif

@@ -27,13 +27,15 @@ struct tenon_task {
     void *user;
     tenon_value *supervisor; /* {name or pid, node} */
     uint32_t timeout_ms;
-    bool old;      /* the supervisor is of Elixir 1.12 or older; loop thread */
-    tenon_ref ref; /* monitor, and tag of the answer; loop thread */
+    bool old; /* the supervisor is of Elixir 1.12 or older; of who is told its
+                 answer */
 
     /* guarded by the node's lock */
     struct tn_timer deadline;
     pthread_cond_t ended_cond;
-    bool started; /* pid is known */
+    bool started;   /* pid is known */
+    bool has_order; /* ref is known */
+    tenon_ref ref;  /* monitor, and tag of the answer */
     bool ended;
     tenon_pid pid;
     enum tenon_err code;
@@ -163,8 +165,13 @@ static void finish_with_reason(tenon_task *task, tenon_term reason)
 static bool is_ref_of(const tenon_task *task, tenon_term term)
 {
     tenon_ref ref;
-    return task->started && tenon_term_ref(term, &ref) == TENON_OK &&
-           tenon_ref_equal(&ref, &task->ref);
+    if (tenon_term_ref(term, &ref) < 0) {
+        return false;
+    }
+    tn_lock(task->node);
+    bool is = task->has_order && tenon_ref_equal(&ref, &task->ref);
+    tn_unlock(task->node);
+    return is;
 }
 
 /* Who may do everything may also have been given the work by the task. */
@@ -212,6 +219,7 @@ static void owner_on_end(tenon_process *self, void *state, tenon_term reason)
 static const struct tn_process_class owner_class = {
     .on_message = owner_on_message,
     .on_exit = owner_on_end,
+    .large_on_worker = true,
 };
 
 /* ---- start: asking the supervisor -------------------------------------- */
@@ -277,7 +285,22 @@ static void ask_old(tenon_task *task)
     }
 }
 
-/* Gives the order to the task whose process the supervisor has started. */
+/* Watches the task, whose answer counts from now on. */
+static enum tenon_err watch(tenon_task *task, const tenon_dest *to)
+{
+    tenon_ref ref;
+    enum tenon_err rc = tenon_monitor(task->self, to, &ref);
+    if (rc == TENON_OK) {
+        tn_lock(task->node);
+        task->ref = ref;
+        task->has_order = true;
+        tn_unlock(task->node);
+    }
+    return rc;
+}
+
+/* Gives the order to the task whose process the supervisor has started. On the
+ * loop thread: what the task or its end brings back is handled after this. */
 static enum tenon_err order(tenon_task *task)
 {
     tenon_pid owner;
@@ -287,7 +310,7 @@ static enum tenon_err order(tenon_task *task)
     enum tenon_err rc =
         task->link != NULL ? tenon_link(task->link, &task->pid) : TENON_OK;
     if (rc == TENON_OK) {
-        rc = tenon_monitor(task->self, &to, &task->ref);
+        rc = watch(task, &to);
     }
     if (rc < 0) {
         return rc;
@@ -403,10 +426,11 @@ static void on_reply(tenon_task *task, tenon_term reply)
     }
 }
 
-/* Loop thread. */
-static void on_asked(void *user, enum tn_request_end end, tenon_term term)
+/* What the supervisor has answered, or why it has not. On a worker when it is
+ * large, which the pid of a task never is. */
+static void
+take_answer(tenon_task *task, enum tn_request_end end, tenon_term term)
 {
-    tenon_task *task = user;
     switch (end) {
     case TN_END_REPLY:
         on_reply(task, term);
@@ -430,6 +454,38 @@ static void on_asked(void *user, enum tn_request_end end, tenon_term term)
         break;
     }
     let_go(task);
+}
+
+/* An answer that the loop is not to read. */
+struct held {
+    struct tn_job job; /* first: the worker is given this */
+    tenon_task *task;
+    tn_block *block; /* kept; term lies in it */
+    enum tn_request_end end;
+    tenon_term term;
+};
+
+static void take_held(struct tn_job *job)
+{
+    struct held *held = (struct held *)job;
+    take_answer(held->task, held->end, held->term);
+    tn_block_release(held->block);
+    free(held);
+}
+
+/* Loop thread. */
+static void on_asked(void *user, enum tn_request_end end, tenon_term term)
+{
+    tenon_task *task = user;
+    tn_block *block = tn_request_hold(task->node, term);
+    struct held *held = block != NULL ? malloc(sizeof *held) : NULL;
+    if (held == NULL) {
+        tn_block_release(block);
+        take_answer(task, end, term);
+        return;
+    }
+    *held = (struct held){ { .fn = take_held }, task, block, end, term };
+    tn_node_push_job(task->node, &held->job);
 }
 
 /* ---- ending a task ----------------------------------------------------- */

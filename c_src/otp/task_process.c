@@ -11,9 +11,9 @@
 #include "otp/erpc.h"
 #include "otp/gen.h"
 
-/* Up to READY a task runs on the loop thread; then where its function does. */
+/* Up to READY a task runs inline; then where its function does. */
 enum task_state {
-    TASK_NEW,
+    TASK_NEW,             /* the first message, whatever it is, begins it */
     TASK_WAITS_FOR_ORDER, /* {owner, ref, reply_to, callers, mfa} */
     TASK_WAITS_FOR_REF,   /* {owner, ref} */
     TASK_READY,           /* the next message, whatever it is, starts it */
@@ -26,7 +26,7 @@ struct task {
     bool waits_for_ref; /* what it will wait for, if anything */
     bool monitors;      /* the owner, while it waits */
     tenon_ref monitor;
-    tenon_process *self; /* borrowed */
+    tenon_process *self; /* borrowed; NULL before the first message */
     struct tn_timer timer;
     tenon_value *owner;  /* a pid */
     tenon_value *answer; /* {ref, reply_to}; NULL: nobody waits for one */
@@ -129,16 +129,36 @@ static void run_or_move(struct task *task)
 
 /* ---- waiting for the order --------------------------------------------- */
 
+/* The timer that is armed keeps its process, which may end at the same time. */
 static void on_timeout(struct tn_timer *timer, void *user)
 {
-    struct task *task = user;
+    tenon_process *self = user;
     (void)timer;
-    (void)tn_process_exit_value(task->self, tenon_value_format(":timeout"));
+    (void)tn_process_exit_value(self, tenon_value_format(":timeout"));
+    tenon_process_release(self);
+}
+
+static enum tenon_err start_timer(struct task *task)
+{
+    tenon_process *kept = tenon_process_keep(task->self);
+    enum tenon_err rc = tn_timer_start(kept->node, &task->timer,
+                                       TN_TASK_ORDER_MS, on_timeout, kept);
+    if (rc < 0) {
+        tenon_process_release(kept);
+    }
+    return rc;
+}
+
+static void stop_timer(tenon_process *self, struct task *task)
+{
+    if (tn_timer_stop(self->node, &task->timer)) {
+        tenon_process_release(self);
+    }
 }
 
 static void stop_waiting(struct task *task)
 {
-    (void)tn_timer_stop(task->self->node, &task->timer);
+    stop_timer(task->self, task);
     if (task->monitors) {
         task->monitors = false;
         tenon_demonitor(task->self, &task->monitor);
@@ -155,8 +175,7 @@ static void wait_for(struct task *task, enum task_state state)
         task->monitors =
             tenon_monitor(task->self, &to, &task->monitor) == TENON_OK;
     }
-    if (tn_timer_start(task->self->node, &task->timer, TN_TASK_ORDER_MS,
-                       on_timeout, task) < 0) {
+    if (start_timer(task) < 0) {
         (void)tn_process_end(task->self, tn_atom_killed);
     }
 }
@@ -223,11 +242,30 @@ static void on_down(struct task *task, tenon_term message)
 
 /* ---- the process ------------------------------------------------------- */
 
+static bool waits(const struct task *task)
+{
+    return task->waits_for_ref || task->mfa == NULL;
+}
+
+static void begin(struct task *task)
+{
+    if (waits(task)) {
+        wait_for(task, task->waits_for_ref ? TASK_WAITS_FOR_REF
+                                           : TASK_WAITS_FOR_ORDER);
+    } else {
+        task->state = TASK_READY;
+        run_or_move(task);
+    }
+}
+
 static void on_message(tenon_process *self, void *state, tenon_term message)
 {
     struct task *task = state;
-    (void)self;
+    task->self = self;
     switch (task->state) {
+    case TASK_NEW:
+        begin(task);
+        return;
     case TASK_WAITS_FOR_ORDER:
     case TASK_WAITS_FOR_REF:
         if (!take_order(task, message)) {
@@ -239,7 +277,6 @@ static void on_message(tenon_process *self, void *state, tenon_term message)
     case TASK_READY:
         run_or_move(task);
         return;
-    case TASK_NEW:
     case TASK_RUNS: /* the function has kept its call */
         return;
     }
@@ -258,14 +295,14 @@ static void on_end(tenon_process *self, void *state, tenon_term reason)
 {
     struct task *task = state;
     (void)reason;
-    /* Armed only while the task runs on the loop thread, as this does then. */
-    (void)tn_timer_stop(self->node, &task->timer);
+    stop_timer(self, task);
     task_free(task);
 }
 
 static const struct tn_process_class task_class = {
     .on_message = on_message,
     .on_exit = on_end,
+    .large_on_worker = true,
 };
 
 /* ---- start ------------------------------------------------------------- */
@@ -298,6 +335,39 @@ static size_t bytes_of(const struct task *task)
            tenon_value_term(task->mfa).len;
 }
 
+/* It may have ended meanwhile, and its state with it. */
+static void give_first(tenon_process *self)
+{
+    if (tn_process_give(self, tn_atom_ok) < 0) {
+        (void)tn_process_end(self, tn_atom_killed);
+    }
+}
+
+/* task: taken on success. */
+static tenon_process *start(tenon_node *node,
+                            struct task *task,
+                            tn_account *account,
+                            enum tenon_err *rc)
+{
+    tenon_error err = { 0 };
+    bool waits_at_once = waits(task);
+    tenon_process *self = tn_process_start(node,
+                                           &(struct tn_process_spec){
+                                               .class = &task_class,
+                                               .state = task,
+                                               .run_inline = true,
+                                               .account = account,
+                                               .state_bytes = bytes_of(task),
+                                           },
+                                           &err);
+    *rc = err.code;
+    /* What it waits for may come as soon as its pid is known. */
+    if (self != NULL && waits_at_once) {
+        give_first(self);
+    }
+    return self;
+}
+
 tenon_process *tn_task_new(tenon_node *node,
                            tn_access *origin,
                            tn_account *account,
@@ -305,6 +375,7 @@ tenon_process *tn_task_new(tenon_node *node,
                            enum tenon_err *rc)
 {
     struct task *task = calloc(1, sizeof *task);
+    tenon_process *self = NULL;
     if (task == NULL) {
         *rc = TENON_E_NOMEM;
         return NULL;
@@ -316,36 +387,15 @@ tenon_process *tn_task_new(tenon_node *node,
         *rc = TENON_E_INVAL;
     }
     if (*rc == TENON_OK) {
-        tenon_error err = { 0 };
-        task->self = tn_process_start(node,
-                                      &(struct tn_process_spec){
-                                          .class = &task_class,
-                                          .state = task,
-                                          .run_inline = true,
-                                          .account = account,
-                                          .state_bytes = bytes_of(task),
-                                      },
-                                      &err);
-        *rc = task->self == NULL ? err.code : TENON_OK;
+        self = start(node, task, account, rc);
     }
-    if (task->self == NULL) {
+    if (self == NULL) {
         task_free(task);
-        return NULL;
     }
-    return task->self;
+    return self;
 }
 
 void tn_task_begin(tenon_process *self)
 {
-    struct task *task = self->state;
-    if (task->waits_for_ref) {
-        wait_for(task, TASK_WAITS_FOR_REF);
-    } else if (task->mfa == NULL) {
-        wait_for(task, TASK_WAITS_FOR_ORDER);
-    } else {
-        task->state = TASK_READY;
-        if (tn_process_give(self, tn_atom_ok) < 0) {
-            (void)tn_process_end(self, tn_atom_killed);
-        }
-    }
+    give_first(self);
 }

@@ -805,8 +805,11 @@ static void
 hold_payload(struct end *end, tn_conn *conn, const struct tn_signal *signal)
 {
     struct held *held = end->user;
+    const tenon_term own = { (const uint8_t *)"", 0 };
 
-    held->blocks[held->count] = tn_conn_hold(conn);
+    held->blocks[held->count] = tn_conn_hold(conn, signal->payload);
+    assert_non_null(held->blocks[held->count]);
+    assert_null(tn_conn_hold(conn, own));
     held->payloads[held->count] = signal->payload;
     held->count++;
 }

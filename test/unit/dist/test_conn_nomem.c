@@ -63,9 +63,8 @@ static void on_signal(void *user, tn_conn *conn, const struct tn_signal *signal)
 {
     struct half *half = user;
 
-    (void)signal;
     half->signals++;
-    tn_block_release(tn_conn_hold(conn));
+    tn_block_release(tn_conn_hold(conn, signal->payload));
 }
 
 static void

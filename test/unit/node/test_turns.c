@@ -21,6 +21,7 @@
 #include "dist/flags.h"
 #include "dist/sock.h"
 #include "nodes.h"
+#include "otp/task.h"
 #include "turns.h"
 #include "unit/support/ends.h"
 #include "x3m/x3m.h"
@@ -353,6 +354,111 @@ static uint64_t handled_by_client(void)
     uint64_t handled = node->client->handled;
     tn_unlock(node);
     return handled;
+}
+
+/* {List, []}, until the process has read it, or has ended. */
+static void send_large_to(const struct peer *from, tenon_process *process)
+{
+    bool is_read = false;
+    tn_lock(node);
+    uint64_t before = process->handled;
+    tn_unlock(node);
+    send_large(from, TN_SIG_SEND, tn_process_pid(process), true,
+               sized(64u << 20, 300u << 10));
+    while (!is_read) {
+        tn_lock(node);
+        is_read = process->handled > before || process->exited;
+        tn_unlock(node);
+        (void)poll(NULL, 0, 1);
+    }
+}
+
+/* A task that waits for its order. */
+static tenon_process *waiting_task(tenon_process *owner)
+{
+    enum tenon_err rc;
+    tenon_pid pid;
+    tenon_process_pid(owner, &pid);
+    tenon_value *args = tenon_value_format("[{~a, ~p, ~p}, :monitor]",
+                                           tenon_node_name(node), &pid, &pid);
+    tenon_process *task =
+        tn_task_new(node, NULL, NULL, tenon_value_term(args), &rc);
+    assert_non_null(task);
+    tenon_value_free(args);
+    return task;
+}
+
+struct asked {
+    sem_t runs;
+    tenon_process *owner;
+    tenon_call *call;
+};
+
+static void keep_call(tenon_call *call, void *user)
+{
+    struct asked *asked = user;
+    tenon_pid pid;
+    OK(tenon_call_from(call, &pid));
+    tenon_value *term = tenon_value_format("~p", &pid);
+    tn_lock(node);
+    asked->owner = tenon_process_keep(
+        tn_process_find_locked(node, tenon_value_term(term)));
+    tn_unlock(node);
+    tenon_value_free(term);
+    asked->call = tenon_call_keep(call);
+    assert_int_equal(sem_post(&asked->runs), 0);
+}
+
+static void
+a_large_message_for_a_task_s_owner_is_not_read_by_the_loop(void **state)
+{
+    struct peer from;
+    struct asked asked = { .owner = NULL };
+    tenon_value *args = tenon_value_format("[]");
+    tenon_process *box = new_box(node, "box");
+    (void)state;
+    assert_int_equal(sem_init(&asked.runs, 0, 0), 0);
+    OK(tenon_function(node, "m", "keep", 0, keep_call, &asked, TENON_INLINE));
+    tenon_process *supervisor = tenon_task_supervisor_start(
+        node, &(tenon_task_supervisor_config){ .name = "tasks" });
+    tenon_task *task =
+        tenon_task_async(node, &(tenon_dest){ .name = "tasks" }, "m", "keep",
+                         tenon_value_term(args), NULL, NULL);
+    assert_non_null(task);
+    assert_int_equal(sem_wait(&asked.runs), 0);
+    join(&from, NULL);
+    send_large_to(&from, asked.owner);
+    send_message(&from, "box", 1); /* comes in a later turn */
+    assert_next(box, "1");
+    assert_turns_were_short();
+    OK(tenon_reply(asked.call, ":ok"));
+    tenon_call_release(asked.call);
+    OK(tenon_task_await(task, DEADLINE_MS, NULL, NULL));
+    tenon_task_release(task);
+    tenon_process_release(asked.owner);
+    (void)tenon_process_exit(supervisor, ":shutdown");
+    tenon_process_release(supervisor);
+    tenon_value_free(args);
+    assert_int_equal(sem_destroy(&asked.runs), 0);
+    close(from.fd);
+    end_box(box);
+}
+
+static void a_large_message_for_a_task_is_not_read_by_the_loop(void **state)
+{
+    struct peer from;
+    tenon_process *box = new_box(node, "box");
+    tenon_process *task = waiting_task(box);
+    (void)state;
+    join(&from, NULL);
+    send_large_to(&from, task);
+    send_message(&from, "box", 1); /* comes in a later turn */
+    assert_next(box, "1");
+    assert_turns_were_short();
+    (void)tenon_process_exit(task, ":normal");
+    tenon_process_release(task);
+    close(from.fd);
+    end_box(box);
 }
 
 /* What answers no request is none by its first element. */
@@ -1053,6 +1159,8 @@ int main(void)
         cmocka_unit_test(the_loop_has_a_worker_s_stack_whatever_the_limit),
         TEST(a_large_frame_is_read_by_a_worker_while_others_are_served),
         TEST(a_large_message_for_the_client_is_not_read_by_the_loop),
+        TEST(a_large_message_for_a_task_is_not_read_by_the_loop),
+        TEST(a_large_message_for_a_task_s_owner_is_not_read_by_the_loop),
         TEST(a_large_message_for_an_inline_server_is_for_a_worker),
         TEST(a_connection_that_ends_while_its_frame_is_read_is_lost),
         TEST(a_large_frame_that_breaks_the_protocol_ends_its_connection),

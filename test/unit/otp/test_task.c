@@ -539,6 +539,15 @@ static void a_supervisor_ends_with_its_parent(void **state)
 
 /* ---- clients of other generations, by hand ------------------------------- */
 
+static void assert_started(struct fixture *f, tenon_pid *pid)
+{
+    tenon_value *reply = next_message(&f->me);
+    if (!tenon_match(tenon_value_term(reply), "{:tag, {:ok, ~p}}", pid)) {
+        fail_msg("not started: %s", text_of(tenon_value_term(reply)));
+    }
+    tenon_value_free(reply);
+}
+
 /* Asks the supervisor as `me`; `rest` is what stands behind the owner. */
 static void start_by_hand(struct fixture *f,
                           const char *rest,
@@ -553,11 +562,7 @@ static void start_by_hand(struct fixture *f,
              rest, restart);
     OK(tenon_send_format(f->node, TO(SUPERVISOR), pattern, me, OWN_NAME, me,
                          me));
-    tenon_value *reply = next_message(&f->me);
-    if (!tenon_match(tenon_value_term(reply), "{:tag, {:ok, ~p}}", pid)) {
-        fail_msg("not started: %s", text_of(tenon_value_term(reply)));
-    }
-    tenon_value_free(reply);
+    assert_started(f, pid);
 }
 
 static void a_client_before_1_13_gives_the_function_first(void **state)
@@ -573,6 +578,71 @@ static void a_client_before_1_13_gives_the_function_first(void **state)
                          "{~p, {:the, :ref}}", &f->me.pid));
     assert_next(&f->me, "{{:the, :ref}, 5}");
     assert_down(f, ":normal");
+}
+
+/* What a worker reads, not the loop. */
+static tenon_value *make_large(void)
+{
+    static char bytes[TN_LARGE_MESSAGE_BYTES];
+    tenon_builder *out = tenon_builder_new();
+    tenon_term term;
+    tenon_build_binary(out, bytes, sizeof bytes);
+    OK(tenon_builder_term(out, &term));
+    tenon_value *large = tenon_value_new(term);
+    assert_non_null(large);
+    tenon_builder_free(out);
+    return large;
+}
+
+static void send_to(struct fixture *f,
+                    const tenon_pid *pid,
+                    const char *pattern,
+                    tenon_term large)
+{
+    OK(tenon_send_format(f->node, &(tenon_dest){ .pid = pid }, pattern,
+                         &f->me.pid, large));
+}
+
+/* The supervisor is on a worker then, and the order comes as soon as the pid
+ * is known. */
+static void the_order_of_a_task_with_large_arguments_is_not_missed(void **state)
+{
+    struct fixture *f = *state;
+    const tenon_pid *me = &f->me.pid;
+    tenon_value *large = make_large();
+    for (int i = 0; i < 300; i++) {
+        tenon_pid pid;
+        OK(tenon_send_format(f->node, TO(SUPERVISOR),
+                             "{:\"$gen_call\", {~p, :tag}, {:start_task, "
+                             "[{~a, ~p, ~p}, [], :monitor, {:m, :echo, [~t]}],"
+                             " :temporary, nil}}",
+                             me, OWN_NAME, me, me, tenon_value_term(large)));
+        assert_started(f, &pid);
+        OK(tenon_send_format(f->node, &(tenon_dest){ .pid = &pid },
+                             "{~p, :ref}", me));
+        tenon_value_free(next_message(&f->me));
+    }
+    tenon_value_free(large);
+}
+
+static void large_messages_to_a_task_are_read_by_a_worker(void **state)
+{
+    struct fixture *f = *state;
+    tenon_pid pid;
+    tenon_value *large = make_large();
+    start_by_hand(f, ", :monitor", ":temporary", &pid);
+    watch(f, &pid);
+    send_to(f, &pid, "{~p, ~t}", tenon_value_term(large));
+    OK(tenon_send_format(f->node, &(tenon_dest){ .pid = &pid },
+                         "{~p, :ref, ~p, [], {:m, :echo, [~t]}}", &f->me.pid,
+                         &f->me.pid, tenon_value_term(large)));
+    tenon_value *answer = next_message(&f->me);
+    tenon_term got;
+    assert_true(tenon_match(tenon_value_term(answer), "{:ref, ~t}", &got));
+    assert_true(tenon_term_equal(got, tenon_value_term(large)));
+    tenon_value_free(answer);
+    assert_down(f, ":normal");
+    tenon_value_free(large);
 }
 
 static void a_task_answers_to_whom_its_order_names(void **state)
@@ -738,6 +808,8 @@ int main(void)
         TEST(a_supervisor_ends_with_its_parent),
         TEST(what_is_no_task_is_refused),
         TEST(a_client_before_1_13_gives_the_function_first),
+        TEST(the_order_of_a_task_with_large_arguments_is_not_missed),
+        TEST(large_messages_to_a_task_are_read_by_a_worker),
         TEST(a_task_answers_to_whom_its_order_names),
         TEST(nobody_hears_of_a_child_that_is_only_started),
         TEST(a_task_gives_up_when_its_owner_ends_first),
