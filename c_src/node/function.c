@@ -189,6 +189,12 @@ static void raise_not_allowed(tenon_call *call, void *user)
     tenon_raise(call, ":not_allowed");
 }
 
+bool tn_run_is_short(const struct tn_run *run)
+{
+    return run->args.len < TN_LARGE_MESSAGE_BYTES &&
+           (run->target.fn == NULL || (run->target.flags & TENON_INLINE) != 0);
+}
+
 struct tn_target tn_function_find(tenon_node *node,
                                   tn_access *origin,
                                   tenon_term module,

@@ -40,6 +40,10 @@ struct tn_run {
     tn_account *account; /* what that peer makes this node keep */
 };
 
+/* Whether it may run on the loop thread. An undefined function only fails, which
+ * is short; with large arguments nothing is. */
+bool tn_run_is_short(const struct tn_run *run);
+
 /* Finds the function module:name/arity. `fn` NULL: there is none, also not by
  * a fallback. For a peer that may not run it, whether there is one or not, it
  * raises not_allowed; that is counted and logged.

@@ -148,12 +148,6 @@ static struct spawned *spawned_new(tenon_node *node,
     return spawned;
 }
 
-/* An undefined function only fails, which is short. */
-static bool runs_inline(const struct tn_target *target)
-{
-    return target->fn == NULL || (target->flags & TENON_INLINE) != 0;
-}
-
 static tenon_process *start(tenon_node *node,
                             struct spawned *spawned,
                             bool run_inline,
@@ -182,8 +176,7 @@ enum tenon_err tn_spawn_local(tenon_node *node,
         return TENON_E_NOMEM;
     }
     spawned->arity = tenon_term_count(run->args);
-    tenon_process *process =
-        start(node, spawned, runs_inline(&run->target), &err);
+    tenon_process *process = start(node, spawned, tn_run_is_short(run), &err);
     if (process == NULL) {
         spawned_free(spawned);
         return err.code;
@@ -384,7 +377,7 @@ static struct spawned *prepare(tenon_node *node,
     } else if (!entry(node, &target)) {
         target.target.fn = NULL;
     }
-    *run_inline = !is_large && runs_inline(&target.target);
+    *run_inline = tn_run_is_short(&target);
     struct spawned *spawned = spawned_new(node, &run, entry, request->from);
     if (spawned != NULL) {
         spawned->arity = arity;

@@ -141,7 +141,7 @@ static void run_moved(tenon_node *node, void *user)
     free(moved);
 }
 
-/* A short function runs on the loop thread, wherever it is called. */
+/* A short function runs on the loop thread, wherever it is called from. */
 static void run_on_loop(tenon_call *call, const struct tn_target *target)
 {
     struct moved *moved = calloc(1, sizeof *moved);
@@ -178,7 +178,7 @@ static void apply_here(tenon_call *call, const tenon_term part[ARITY])
     call->request = run.args;
     if (run.target.fn == NULL) {
         (void)tn_call_answer(call, TN_OUT_ERROR, tn_atom_undef);
-    } else if ((run.target.flags & TENON_INLINE) != 0) {
+    } else if (tn_run_is_short(&run)) {
         run_on_loop(call, &run.target);
     } else {
         run.target.fn(call, run.target.user);

@@ -115,9 +115,7 @@ static void run_or_move(struct task *task)
         .origin = task->origin,
     };
     tn_run_resolve(self->node, &run);
-    bool is_short =
-        run.target.fn == NULL || (run.target.flags & TENON_INLINE) != 0;
-    if (self->run_inline && !is_short) {
+    if (self->run_inline && !tn_run_is_short(&run)) {
         if (tn_process_go_on_worker(self) < 0) {
             (void)tn_process_end(self, tn_atom_killed);
         }

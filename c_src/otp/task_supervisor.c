@@ -32,8 +32,7 @@ struct child {
     struct tn_charge charge; /* on the account of that peer */
 };
 
-/* The state of the server; its own callbacks, all on the loop thread, alone
- * touch it. */
+/* The state of the server; its own callbacks, one at a time, alone touch it. */
 struct supervisor {
     const struct tn_sip_key *hash_key; /* the node's */
     struct child *children;

@@ -148,17 +148,25 @@ static const struct tn_call_ops ops = { .answer = end_normal,
                                         .unanswered = tn_spawn_unanswered,
                                         .free_extra = free_seen };
 
-static enum tenon_err
-run_here(tenon_function_fn fn, struct seen *seen, unsigned flags)
+static enum tenon_err run_with(tenon_function_fn fn,
+                               struct seen *seen,
+                               unsigned flags,
+                               tenon_term args)
 {
     const struct tn_run run = {
         .target = { .fn = fn, .user = seen, .flags = flags },
         .module = tn_atom_ok,
         .name = tn_atom_nil,
-        .args = one_argument,
+        .args = args,
         .ops = &ops,
     };
     return tn_spawn_local(node, &run, (tenon_term){ NULL, 0 }, seen);
+}
+
+static enum tenon_err
+run_here(tenon_function_fn fn, struct seen *seen, unsigned flags)
+{
+    return run_with(fn, seen, flags, one_argument);
 }
 
 static void a_local_run_runs_once_and_leaves_nothing(void **state)
@@ -205,6 +213,32 @@ static void inline_runs_that_start_inline_runs_do_not_pile_up(void **state)
     assert_int_equal(seen.runs, 20001);
     assert_true(seen.deepest > 1);
     assert_true(seen.deepest < 10);
+}
+
+static void note_where(tenon_call *call, void *user)
+{
+    struct seen *seen = user;
+    seen->left = tn_on_loop(tenon_call_node(call));
+}
+
+static void large_arguments_are_for_a_worker(void **state)
+{
+    static const uint8_t bytes[TN_LARGE_MESSAGE_BYTES];
+    tenon_builder *built = tenon_builder_new();
+    struct seen seen = { 0 };
+    tenon_term args;
+    (void)state;
+    OK(run_here(note_where, &seen, TENON_INLINE));
+    WAIT_FOR(seen.freed == 1);
+    assert_true(seen.left);
+    tenon_build_list(built, 1);
+    tenon_build_binary(built, bytes, sizeof bytes);
+    tenon_build_nil(built);
+    OK(tenon_builder_term(built, &args));
+    OK(run_with(note_where, &seen, TENON_INLINE, args));
+    WAIT_FOR(seen.freed == 2);
+    assert_false(seen.left);
+    tenon_builder_free(built);
 }
 
 static void exits_with(tenon_call *call, void *user)
@@ -291,6 +325,7 @@ int main(void)
         cmocka_unit_test(there_are_only_so_many_fallbacks),
         cmocka_unit_test(a_local_run_runs_once_and_leaves_nothing),
         cmocka_unit_test(inline_runs_that_start_inline_runs_do_not_pile_up),
+        cmocka_unit_test(large_arguments_are_for_a_worker),
         cmocka_unit_test(a_function_may_end_its_process_itself),
         cmocka_unit_test(
             a_process_that_runs_a_function_takes_no_message_for_its_arguments),

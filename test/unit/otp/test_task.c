@@ -69,6 +69,7 @@ static int start(void **state)
     OK(tenon_function(f->node, "m", "exit", 1, exit_with, NULL, 0));
     OK(tenon_function(f->node, "m", "hang", 0, hang, f, TENON_INLINE));
     OK(tenon_function(f->node, "m", "short", 0, where, NULL, TENON_INLINE));
+    OK(tenon_function(f->node, "m", "short", 1, where, NULL, TENON_INLINE));
     OK(tenon_function(f->node, "m", "long", 0, where, NULL, 0));
     OK(tenon_function(f->node, "m", "end_self", 0, end_self, NULL, 0));
     f->supervisor = tenon_task_supervisor_start(
@@ -603,6 +604,30 @@ static void send_to(struct fixture *f,
                          &f->me.pid, large));
 }
 
+static void large_arguments_are_for_a_worker(void **state)
+{
+    struct fixture *f = *state;
+    tenon_value *large = make_large();
+    tenon_value *args = tenon_value_format("[~t]", tenon_value_term(large));
+    assert_end(start_task(f, "short", "[1]", NULL), TENON_OK, ":loop");
+    assert_end(tenon_task_async(f->node, TO(SUPERVISOR), "m", "short",
+                                tenon_value_term(args), NULL, NULL),
+               TENON_OK, ":worker");
+    OK(tenon_send_format(f->node, TO(SUPERVISOR),
+                         "{:\"$gen_call\", {~p, :tag}, {:start_task, "
+                         "[{~a, ~p, ~p}, [], :monitor, {:m, :short, ~t}], "
+                         ":temporary, nil}}",
+                         &f->me.pid, OWN_NAME, &f->me.pid, &f->me.pid,
+                         tenon_value_term(args)));
+    tenon_pid pid;
+    assert_started(f, &pid);
+    OK(tenon_send_format(f->node, &(tenon_dest){ .pid = &pid }, "{~p, :ref}",
+                         &f->me.pid));
+    assert_next(&f->me, "{:ref, :worker}");
+    tenon_value_free(args);
+    tenon_value_free(large);
+}
+
 /* The supervisor is on a worker then, and the order comes as soon as the pid
  * is known. */
 static void the_order_of_a_task_with_large_arguments_is_not_missed(void **state)
@@ -808,6 +833,7 @@ int main(void)
         TEST(a_supervisor_ends_with_its_parent),
         TEST(what_is_no_task_is_refused),
         TEST(a_client_before_1_13_gives_the_function_first),
+        TEST(large_arguments_are_for_a_worker),
         TEST(the_order_of_a_task_with_large_arguments_is_not_missed),
         TEST(large_messages_to_a_task_are_read_by_a_worker),
         TEST(a_task_answers_to_whom_its_order_names),
