@@ -3,12 +3,13 @@
  * that make a reader slow which walks a part again for each level around it.
  *
  * What is measured is CPU time, of this thread or of all of this program, as a
- * ratio: of a term 16 times as large to one of size 1. A linear reader takes 16 times as long, one that
- * sorts about 20 times, a quadratic one 256 times. That is steady: other
- * programs do not count, a slow machine, valgrind and sanitizers slow both
- * sides alike, each size is read as often as takes about the same time, and
- * what disturbs (a cold cache) only ever adds, so that the least of several
- * rounds counts, and more rounds are run before a test fails. */
+ * ratio: of a term 16 times as large to one of size 1. A linear reader takes 16
+ * times as long, one that sorts about 20 times, a quadratic one 256 times. That
+ * is steady: other programs do not count, a slow machine, valgrind and
+ * sanitizers slow both sides alike, each size is read as often as takes about
+ * the same time, and what disturbs (a cold cache) only ever adds, so that the
+ * least of several rounds counts, and more rounds are run before a test
+ * fails. */
 #ifndef TN_TEST_GROWTH_H
 #define TN_TEST_GROWTH_H
 
@@ -19,9 +20,9 @@
 #define GROWTH_SIZES 3u
 
 /* Of the larger one to the smaller one. 16 is linear; caches that the larger one
- * does not fit into and threads that keep each other waiting have made 45 of
- * it. What is quadratic has shown 70 and more. */
-#define GROWTH_MAX 64.0
+ * does not fit into have made 30 of it. What is quadratic has shown 70 and
+ * more. */
+#define GROWTH_MAX 48.0
 
 /* 1, 4, 16: how much larger than the first is that size? */
 unsigned growth_scale(unsigned size);
