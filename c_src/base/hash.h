@@ -45,4 +45,28 @@ tn_hash(const struct tn_sip_key *secret, const void *p, size_t n)
  * and the table is as before. */
 #define TN_HASH_HAS(hh, element) ((element)->hh.tbl != NULL)
 
+/* A table of up to a million elements, in shards: uthash moves all elements of a
+ * table at once when it grows, which would take 100 ms. Its head is an array of
+ * so many. */
+#define TN_HASH_SHARDS 64u
+#define TN_HASH_SHARD(hash) ((hash) >> 26)
+
+#define TN_HASH_FIND_SHARDED(hh, heads, secret, p, n, found)                   \
+    do {                                                                       \
+        unsigned tn_hash_of_key = tn_hash(secret, p, n);                       \
+        HASH_FIND_BYHASHVALUE(hh, (heads)[TN_HASH_SHARD(tn_hash_of_key)], p,   \
+                              n, tn_hash_of_key, found);                       \
+    } while (0)
+
+#define TN_HASH_ADD_SHARDED(hh, heads, secret, p, n, element)                  \
+    do {                                                                       \
+        unsigned tn_hash_of_key = tn_hash(secret, p, n);                       \
+        HASH_ADD_KEYPTR_BYHASHVALUE(hh,                                        \
+                                    (heads)[TN_HASH_SHARD(tn_hash_of_key)], p, \
+                                    n, tn_hash_of_key, element);               \
+    } while (0)
+
+#define TN_HASH_DELETE_SHARDED(hh, heads, element)                             \
+    HASH_DELETE(hh, (heads)[TN_HASH_SHARD((element)->hh.hashv)], element)
+
 #endif

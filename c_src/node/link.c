@@ -38,8 +38,8 @@ find(tenon_process *local, const struct tn_peer *peer, tenon_term other)
     struct tn_link *link = NULL;
     struct tn_link_key key;
     if (make_key(&key, local, peer, other)) {
-        TN_HASH_FIND(hh, local->node->monitors.links, &local->node->hash_key,
-                     &key, sizeof(key), link);
+        TN_HASH_FIND_SHARDED(hh, local->node->monitors.links,
+                             &local->node->hash_key, &key, sizeof(key), link);
     }
     return link;
 }
@@ -63,8 +63,8 @@ add(tenon_process *local, struct tn_peer *peer, tenon_term other)
     link->active = true;
     memcpy(link->bytes, other.bytes, other.len);
     link->other = (tenon_term){ link->bytes, other.len };
-    TN_HASH_ADD(hh, all->links, &local->node->hash_key, &link->key,
-                sizeof(link->key), link);
+    TN_HASH_ADD_SHARDED(hh, all->links, &local->node->hash_key, &link->key,
+                        sizeof(link->key), link);
     if (!TN_HASH_HAS(hh, link)) {
         free(link);
         return NULL;
@@ -79,7 +79,7 @@ add(tenon_process *local, struct tn_peer *peer, tenon_term other)
 
 static void drop(struct tn_link *link)
 {
-    HASH_DELETE(hh, link->local->node->monitors.links, link);
+    TN_HASH_DELETE_SHARDED(hh, link->local->node->monitors.links, link);
     LIST_REMOVE(link, of_process);
     if (link->peer != NULL) {
         LIST_REMOVE(link, of_peer);

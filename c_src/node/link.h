@@ -73,8 +73,8 @@ struct tn_monitor {
 
 /* Guarded by the node's lock. */
 struct tn_monitors {
-    struct tn_monitor *table; /* uthash by key */
-    struct tn_link *links;    /* likewise */
+    struct tn_monitor *table[TN_HASH_SHARDS]; /* uthash by key */
+    struct tn_link *links[TN_HASH_SHARDS];    /* likewise */
     uint32_t monitor_count;
     uint32_t link_count;
     uint64_t last_unlink_id;

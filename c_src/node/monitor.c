@@ -32,8 +32,8 @@ bool tn_ref_key(struct tn_ref_key *key,
 static struct tn_monitor *find(tenon_node *node, const struct tn_ref_key *key)
 {
     struct tn_monitor *monitor = NULL;
-    TN_HASH_FIND(hh, node->monitors.table, &node->hash_key, key, sizeof(*key),
-                 monitor);
+    TN_HASH_FIND_SHARDED(hh, node->monitors.table, &node->hash_key, key,
+                         sizeof(*key), monitor);
     return monitor;
 }
 
@@ -66,8 +66,8 @@ static struct tn_monitor *make(tenon_node *node,
     monitor->ref = tn_term_copy_to(&to, ref);
     monitor->target = tn_term_copy_to(&to, target);
     monitor->remote = tn_term_copy_to(&to, remote);
-    TN_HASH_ADD(hh, all->table, &node->hash_key, &monitor->key,
-                sizeof(monitor->key), monitor);
+    TN_HASH_ADD_SHARDED(hh, all->table, &node->hash_key, &monitor->key,
+                        sizeof(monitor->key), monitor);
     if (!TN_HASH_HAS(hh, monitor)) {
         free(monitor);
         return NULL;
@@ -104,7 +104,7 @@ static size_t size_of(const struct tn_monitor *monitor)
 
 static void drop(tenon_node *node, struct tn_monitor *monitor)
 {
-    HASH_DELETE(hh, node->monitors.table, monitor);
+    TN_HASH_DELETE_SHARDED(hh, node->monitors.table, monitor);
     if (monitor->watcher != NULL) {
         LIST_REMOVE(monitor, of_watcher);
     }

@@ -666,6 +666,68 @@ the_end_of_a_connection_with_many_monitors_is_shared_out(void **state)
     end_box(box);
 }
 
+/* So many of the peer's processes link to the box, or watch it. */
+static void reach_for(const struct peer *from,
+                      tenon_process *box,
+                      enum tn_signal_kind kind,
+                      size_t count)
+{
+    tenon_builder *built = tenon_builder_new();
+    tenon_ref ref = { .creation = 2000, .word_count = 3 };
+    uint8_t pid[80];
+    struct tn_buf out;
+    tn_buf_init(&out, SIZE_MAX);
+    snprintf(ref.node, sizeof ref.node, "%s", from->name);
+    for (size_t i = 0; i < count; i++) {
+        struct tn_signal signal = {
+            .kind = kind,
+            .from = make_pid(pid, from->name, (uint32_t)i + 1, 2000),
+            .to = tn_process_pid(box),
+        };
+        ref.words[0] = (uint32_t)i;
+        tenon_builder_reset(built);
+        tenon_build_ref(built, &ref);
+        OK(tenon_builder_term(built, &signal.ref));
+        add_signal(&out, &signal);
+    }
+    send_buf(from, &out);
+    tenon_builder_free(built);
+}
+
+static void many_monitors_of_a_peer_come_and_go_over_turns(void **state)
+{
+    size_t count = sized(100000, 2000);
+    tenon_process *box = new_box(node, "box");
+    struct peer from;
+    (void)state;
+    join(&from, NULL);
+    reach_for(&from, box, TN_SIG_MONITOR, count);
+    WAIT_FOR(stats_of(node).monitors == count);
+    close(from.fd);
+    WAIT_FOR(stats_of(node).monitors == 0);
+    assert_turns_were_short();
+    end_box(box);
+}
+
+static void many_links_of_a_peer_come_and_go_over_turns(void **state)
+{
+    size_t count = sized(100000, 2000);
+    tenon_process *box = new_box(node, "box");
+    struct peer from;
+    (void)state;
+    tenon_process_trap_exit(box, true);
+    join(&from, NULL);
+    reach_for(&from, box, TN_SIG_LINK, count);
+    WAIT_FOR(stats_of(node).links == count);
+    close(from.fd);
+    for (size_t i = 0; i < count; i++) {
+        tenon_value_free(next_message(box));
+    }
+    WAIT_FOR(stats_of(node).links == 0);
+    assert_turns_were_short();
+    end_box(box);
+}
+
 static void the_end_of_a_process_with_many_monitors_is_shared_out(void **state)
 {
     size_t count = sized(100000, 2000);
@@ -1167,6 +1229,8 @@ int main(void)
         TEST(bursts_of_many_peers_are_shared_out_over_turns),
         TEST(the_end_of_a_connection_with_many_monitors_is_shared_out),
         TEST(the_end_of_a_process_with_many_monitors_is_shared_out),
+        TEST(many_monitors_of_a_peer_come_and_go_over_turns),
+        TEST(many_links_of_a_peer_come_and_go_over_turns),
         cmocka_unit_test_setup_teardown(
             handshakes_begun_at_once_are_shared_out_over_turns, start_tls_node,
             stop_tls_node),

@@ -243,15 +243,18 @@ static void ends_are_not_told_by_plain_messages(void **state)
 static tenon_process *find_watcher(tenon_ref *ref)
 {
     tenon_process *found = NULL;
-    struct tn_monitor *monitor, *next;
+    struct tn_monitor *monitor;
+    struct tn_peer *peer, *next;
     tn_lock(ruled);
-    HASH_ITER(hh, ruled->monitors.table, monitor, next)
+    HASH_ITER(hh, ruled->peers.table, peer, next)
     {
-        if (monitor->ours && monitor->peer != NULL &&
-            monitor->watcher != ruled->client &&
-            monitor->watcher->name == NULL) {
-            found = tenon_process_keep(monitor->watcher);
-            assert_int_equal(tenon_term_ref(monitor->ref, ref), TENON_OK);
+        LIST_FOREACH(monitor, &peer->monitors, of_peer)
+        {
+            if (monitor->ours && monitor->watcher != ruled->client &&
+                monitor->watcher->name == NULL) {
+                found = tenon_process_keep(monitor->watcher);
+                assert_int_equal(tenon_term_ref(monitor->ref, ref), TENON_OK);
+            }
         }
     }
     tn_unlock(ruled);
