@@ -301,12 +301,20 @@ defmodule TenonHarness.TlsTest do
 
       sent = String.duplicate("0123456789", 100)
 
+      # A message each and nothing else: monitors may take records of their own, and a second renegotiation within
+      # ten seconds ends the connection.
       answers =
         on beam, name: tenon.name, sent: sent do
-          for i <- 1..70, do: GenServer.call({:echo, name}, {i, sent})
+          for i <- 1..60 do
+            send({:echo, name}, {:"$gen_call", {self(), i}, {i, sent}})
+
+            receive do
+              {^i, answer} -> answer
+            end
+          end
         end
 
-      assert answers == for(i <- 1..70, do: {i, sent})
+      assert answers == for(i <- 1..60, do: {i, sent})
       assert TenonNode.events(tenon, "connection_closed") == []
       assert length(TenonNode.events(tenon, "peer_up")) == 1
     end
