@@ -4,26 +4,16 @@
 #define TEST_NODE_TURNS_H
 
 #include "nodes.h"
+#include "unit/support/measured.h"
 
 /* No turn takes longer than this. What makes code many times slower than it is
  * gets smaller inputs, and only the order of events is looked at; so where
  * registers have 32 bits, because one signature of TLS takes a turn there. */
 #define TURN_MAX_US 20000u
-#if defined(__SANITIZE_ADDRESS__) || defined(__SANITIZE_THREAD__) ||           \
-    defined(TN_HOSTILE) || !defined(__OPTIMIZE__) || UINTPTR_MAX == UINT32_MAX
-#define AS_IT_IS false
-#elif defined(__has_feature)
-#if __has_feature(address_sanitizer) || __has_feature(thread_sanitizer)
-#define AS_IT_IS false
-#endif
-#endif
-#ifndef AS_IT_IS
-#define AS_IT_IS true
-#endif
 
 static inline bool is_measured(void)
 {
-    return AS_IT_IS && getenv("TN_RUNNER") == NULL;
+    return is_as_it_is() && UINTPTR_MAX > UINT32_MAX;
 }
 
 static inline size_t sized(size_t whole, size_t small)

@@ -5,11 +5,12 @@
  * What is measured is CPU time, of this thread or of all of this program, as a
  * ratio: of a term 16 times as large to one of size 1. A linear reader takes 16
  * times as long, one that sorts about 20 times, a quadratic one 256 times. That
- * is steady: other programs do not count, a slow machine, valgrind and
- * sanitizers slow both sides alike, each size is read as often as takes about
- * the same time, and what disturbs (a cold cache) only ever adds, so that the
- * least of several rounds counts, and more rounds are run before a test
- * fails. */
+ * is steady: other programs do not count, a slow machine slows both sides
+ * alike, each size is read as often as takes about the same time, and what
+ * disturbs (a cold cache) only ever adds, so that the least of several rounds
+ * counts, and more rounds are run before a test fails. With sanitizers, in
+ * valgrind and in the hostile build each size is read once, and nothing is
+ * measured: every append moves the whole buffer in the hostile build. */
 #ifndef TN_TEST_GROWTH_H
 #define TN_TEST_GROWTH_H
 
@@ -29,7 +30,8 @@ unsigned growth_scale(unsigned size);
 
 typedef void growth_read(void *user, unsigned size);
 
-/* How many times longer `read` takes for the last size than for the first. */
+/* How many times longer `read` takes for the last size than for the first; 0
+ * where that is not measured. */
 double growth_of(growth_read *read, void *user);
 
 /* Fails the test when `read` grows by more than GROWTH_MAX. */
