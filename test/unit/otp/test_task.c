@@ -635,9 +635,12 @@ static void the_order_of_a_task_with_large_arguments_is_not_missed(void **state)
     struct fixture *f = *state;
     const tenon_pid *me = &f->me.pid;
     tenon_value *large = make_large();
+    tenon_process *many = tenon_task_supervisor_start(
+        f->node, &(tenon_task_supervisor_config){ .name = "Elixir.Many" });
+    assert_non_null(many);
     for (int i = 0; i < 300; i++) {
         tenon_pid pid;
-        OK(tenon_send_format(f->node, TO(SUPERVISOR),
+        OK(tenon_send_format(f->node, TO("Elixir.Many"),
                              "{:\"$gen_call\", {~p, :tag}, {:start_task, "
                              "[{~a, ~p, ~p}, [], :monitor, {:m, :echo, [~t]}],"
                              " :temporary, nil}}",
@@ -647,6 +650,8 @@ static void the_order_of_a_task_with_large_arguments_is_not_missed(void **state)
                              "{~p, :ref}", me));
         tenon_value_free(next_message(&f->me));
     }
+    (void)tenon_process_exit(many, ":shutdown");
+    tenon_process_release(many);
     tenon_value_free(large);
 }
 

@@ -21,9 +21,8 @@
 #define GROWTH_SIZES 3u
 
 /* Of the larger one to the smaller one. 16 is linear; caches that the larger one
- * does not fit into have made 30 of it. What is quadratic has shown 70 and
- * more. */
-#define GROWTH_MAX 48.0
+ * does not fit into have made 40 of it. What is quadratic shows 200 and more. */
+#define GROWTH_MAX 64.0
 
 /* 1, 4, 16: how much larger than the first is that size? */
 unsigned growth_scale(unsigned size);
