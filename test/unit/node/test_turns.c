@@ -795,8 +795,9 @@ static void note_length(void *user, const tenon_result *result)
     atomic_store(len, result->value.len);
 }
 
-/* Answers the only open request with a binary of so many bytes. */
-static void reply_large(const struct peer *from, size_t count)
+/* Answers the only open request with a binary of so many bytes: to the alias, or
+ * as servers of OTP 23 do, to the process that asks. */
+static void reply_large(const struct peer *from, size_t count, bool to_alias)
 {
     tenon_builder *built = tenon_builder_new();
     uint8_t *bytes = calloc(1, count);
@@ -810,11 +811,17 @@ static void reply_large(const struct peer *from, size_t count)
     memcpy(ref, node->requests.table->ref.bytes, len);
     tn_unlock(node);
     tenon_build_tuple(built, 2);
+    tenon_build_list(built, 1);
+    tenon_build_atom(built, "alias");
     tenon_build_term(built, (tenon_term){ ref, len });
     tenon_build_binary(built, bytes, count);
-    struct tn_signal signal = { .kind = TN_SIG_SEND_ALIAS,
+    struct tn_signal signal = { .kind = TN_SIG_SEND,
                                 .from = from->pid,
-                                .to = { ref, len } };
+                                .to = tn_process_pid(node->client) };
+    if (to_alias) {
+        signal.kind = TN_SIG_SEND_ALIAS;
+        signal.to = (tenon_term){ ref, len };
+    }
     OK(tenon_builder_term(built, &signal.payload));
     tn_buf_init(&out, SIZE_MAX);
     add_signal(&out, &signal);
@@ -823,17 +830,17 @@ static void reply_large(const struct peer *from, size_t count)
     free(bytes);
 }
 
-static void a_large_reply_is_not_copied_on_the_loop(void **state)
+/* To a caller that waits, and to one that is called back. */
+static void reply_both_ways(bool to_alias)
 {
     size_t count = sized(63u << 20, 300u << 10);
     struct peer from;
     struct caller caller = { .peer = &from };
     atomic_size_t len = 0;
     pthread_t thread, reader;
-    (void)state;
     join(&from, NULL);
     assert_int_equal(pthread_create(&thread, NULL, call_server, &caller), 0);
-    reply_large(&from, count);
+    reply_large(&from, count, to_alias);
     assert_int_equal(pthread_join(thread, NULL), 0);
     OK(caller.rc);
     assert_true(tenon_value_term(caller.value).len >= count);
@@ -841,13 +848,25 @@ static void a_large_reply_is_not_copied_on_the_loop(void **state)
     OK(tenon_server_call_async(
         node, &(tenon_dest){ .name = "server", .node = from.name }, tn_atom_nil,
         TENON_NO_TIMEOUT, note_length, &len));
-    reply_large(&from, count);
+    reply_large(&from, count, to_alias);
     WAIT_FOR(atomic_load(&len) >= count);
     assert_turns_were_short();
     assert_int_equal(pthread_create(&reader, NULL, read_all, &from), 0);
     OK(tenon_node_disconnect(node, from.name));
     assert_int_equal(pthread_join(reader, NULL), 0);
     close(from.fd);
+}
+
+static void a_large_reply_is_not_copied_on_the_loop(void **state)
+{
+    (void)state;
+    reply_both_ways(true);
+}
+
+static void a_large_reply_to_the_client_is_not_copied_on_the_loop(void **state)
+{
+    (void)state;
+    reply_both_ways(false);
 }
 
 static void count_end(void *user, enum tn_request_end end, tenon_term term)
@@ -1235,6 +1254,7 @@ int main(void)
             handshakes_begun_at_once_are_shared_out_over_turns, start_tls_node,
             stop_tls_node),
         TEST(a_large_reply_is_not_copied_on_the_loop),
+        TEST(a_large_reply_to_the_client_is_not_copied_on_the_loop),
         TEST(as_many_requests_as_may_be_open_end_over_turns),
         TEST(rules_are_read_again_over_turns),
         TEST(a_long_announcement_is_taken_by_a_worker),
