@@ -580,6 +580,7 @@ static enum tenon_err give(tenon_process *process,
     tenon_process *ran = NULL;
     enum tenon_err rc = TENON_OK;
     tn_lock(node);
+    process->unborn = false;
     if (tn_on_loop(node) && can_run_here(process, message)) {
         ran = process;
         run_here_locked(process, message, sender, &wake);

@@ -89,7 +89,8 @@ tenon_process *tn_process_find_locked(tenon_node *node, tenon_term pid)
         return NULL;
     }
     struct tn_slot *slot = slot_of(&node->processes, view.words[0]);
-    if (slot->process == NULL || slot->serial != view.words[1]) {
+    if (slot->process == NULL || slot->process->unborn ||
+        slot->serial != view.words[1]) {
         return NULL;
     }
     return slot->process;

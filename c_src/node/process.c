@@ -41,6 +41,7 @@ static tenon_process *allocate(tenon_node *node,
     process->state = spec->state;
     process->run_inline = spec->run_inline;
     process->unseen = spec->unseen;
+    process->unborn = spec->unborn;
     process->immortal = spec->immortal;
     process->is_open = spec->is_open;
     process->trap_exit = spec->trap_exit;

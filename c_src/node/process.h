@@ -54,6 +54,10 @@ struct tn_process_spec {
     /* Messages by its name reach it, but to everything else the name is
      * unknown: whereis finds nothing, monitors of the name answer noproc. */
     bool unseen;
+    /* Its pid is not found before its first message, so that no other message
+     * comes before that one: who can guess a pid is not to choose the
+     * arguments of a function. */
+    bool unborn;
     tn_account *account; /* of the peer for which it is started; NULL: none */
     size_t state_bytes;  /* what the state takes, for that account */
     /* Serves every node of the cluster: its name is free to all peers that may
@@ -111,6 +115,7 @@ struct tenon_process {
     uint32_t id;
     uint32_t serial;
     bool unseen;
+    bool unborn;
     bool is_open;
     tenon_term pid; /* lies in pid_bytes */
 

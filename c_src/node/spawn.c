@@ -159,10 +159,28 @@ static tenon_process *start(tenon_node *node,
             .class = &spawned_class,
             .state = spawned,
             .run_inline = run_inline,
+            .unborn = true,
             .account = spawned->run.account,
             .state_bytes = sizeof *spawned + spawned->bytes_len,
         },
         err);
+}
+
+/* The arguments could not be given. What was handed to the call is the caller's
+ * again, unless the process has ended meanwhile and freed it, which the caller
+ * takes for a run that was ended. */
+static enum tenon_err
+take_back(tenon_process *process, struct spawned *spawned, enum tenon_err rc)
+{
+    bool wake = false;
+    tn_lock(process->node);
+    bool has_ended = process->exited;
+    if (!has_ended) {
+        spawned->extra = NULL;
+        (void)tn_process_end_locked(process, tn_atom_normal, &wake);
+    }
+    tn_leave(process->node, wake);
+    return has_ended ? TENON_OK : rc;
 }
 
 enum tenon_err tn_spawn_local(tenon_node *node,
@@ -176,17 +194,16 @@ enum tenon_err tn_spawn_local(tenon_node *node,
         return TENON_E_NOMEM;
     }
     spawned->arity = tenon_term_count(run->args);
+    spawned->extra = extra;
     tenon_process *process = start(node, spawned, tn_run_is_short(run), &err);
     if (process == NULL) {
         spawned_free(spawned);
         return err.code;
     }
-    spawned->extra = extra;
     struct tn_sender sender = { run->origin, run->account };
     enum tenon_err rc = tn_process_give_for(process, &sender, run->args);
     if (rc != TENON_OK) {
-        spawned->extra = NULL;
-        (void)tn_process_exit_value(process, tenon_value_format(":normal"));
+        rc = take_back(process, spawned, rc);
     }
     tenon_process_release(process);
     return rc;

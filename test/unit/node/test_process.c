@@ -99,6 +99,40 @@ start_recorder(struct record *record, const char *name, bool run_inline)
 
 /* ---- the table ---------------------------------------------------------- */
 
+static void a_message_to_a_guessed_pid_is_not_the_first(void **state)
+{
+    static const uint8_t two[] = { 97, 2 };
+    struct record record;
+    tenon_error err = { 0 };
+    (void)state;
+    record_init(&record);
+    tenon_process *process = tn_process_start(
+        node,
+        &(struct tn_process_spec){
+            .class = &recorder, .state = &record, .unborn = true },
+        &err);
+    assert_non_null(process);
+    tenon_pid pid = pid_of(process);
+    tenon_ref ref;
+    tenon_process *box = new_box(node, NULL);
+    (void)tenon_send_format(node, &(tenon_dest){ .pid = &pid }, "1");
+    OK(tenon_monitor(box, &(tenon_dest){ .pid = &pid }, &ref));
+    tenon_value *message = next_message(box);
+    assert_true(tenon_match(tenon_value_term(message),
+                            "{:DOWN, _, :process, _, :noproc}"));
+    tenon_value_free(message);
+    OK(tn_process_give(process, (tenon_term){ two, sizeof two }));
+    WAIT_FOR(record.messages == 1);
+    assert_int_equal(record.last, 2);
+    OK(tenon_send_format(node, &(tenon_dest){ .pid = &pid }, "3"));
+    WAIT_FOR(record.messages == 2);
+    OK(tenon_process_exit(process, ":normal"));
+    WAIT_FOR(record.exits == 1);
+    tenon_process_release(process);
+    record_fini(&record);
+    end_box(box);
+}
+
 static void a_pid_is_found_until_its_process_ends(void **state)
 {
     (void)state;
@@ -711,6 +745,7 @@ static void a_reason_that_found_no_memory_is_killed(void **state)
 int main(void)
 {
     const struct CMUnitTest tests[] = {
+        cmocka_unit_test(a_message_to_a_guessed_pid_is_not_the_first),
         cmocka_unit_test(a_pid_is_found_until_its_process_ends),
         cmocka_unit_test(what_is_nearly_the_pid_finds_nothing),
         cmocka_unit_test(a_reused_slot_gives_another_pid),
