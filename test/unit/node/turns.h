@@ -13,7 +13,7 @@
 
 static inline bool is_measured(void)
 {
-    return is_as_it_is() && UINTPTR_MAX > UINT32_MAX;
+    return is_as_it_is() && sizeof(void *) > sizeof(uint32_t);
 }
 
 static inline size_t sized(size_t whole, size_t small)

@@ -36,7 +36,9 @@ unsigned growth_scale(unsigned size)
 static void keep_memory(void)
 {
 #ifdef __GLIBC__
-    (void)mallopt(M_MMAP_THRESHOLD, 32 << 20);
+    /* The most that it takes. */
+    (void)mallopt(M_MMAP_THRESHOLD,
+                  sizeof(void *) > sizeof(uint32_t) ? 32 << 20 : 512 << 10);
     (void)mallopt(M_TRIM_THRESHOLD, INT_MAX);
     (void)mallopt(M_TOP_PAD, 16 << 20);
 #endif
