@@ -82,7 +82,8 @@ static void on_end(void *user, enum tenon_err rc)
 {
     (void)user;
     MUST(rc == TENON_OK || rc == TENON_E_EXISTS || rc == TENON_E_LIMIT ||
-         rc == TENON_E_TIMEOUT || rc == TENON_E_STOPPED);
+         rc == TENON_E_TIMEOUT || rc == TENON_E_STOPPED ||
+         rc == TENON_E_TERM_DEEP);
 }
 
 /* A node registers a name, or gives it up. */
